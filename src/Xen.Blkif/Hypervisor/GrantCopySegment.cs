@@ -1,0 +1,94 @@
+using System.Runtime.InteropServices;
+
+namespace Xen.Blkif.Hypervisor;
+
+/// <summary>One piece of a grant copy: between local memory and part of one granted page.</summary>
+/// <remarks>24 bytes, laid out as <c>xengnttab_grant_copy_segment_t</c> of libxengnttab, so that an array of them is handed on as it is.</remarks>
+[StructLayout(LayoutKind.Explicit, Size = 24)]
+public readonly struct GrantCopySegment : IEquatable<GrantCopySegment>
+{
+    private const ushort SourceIsGrant = 1 << 0;
+    private const ushort DestinationIsGrant = 1 << 1;
+
+    [FieldOffset(0)] private readonly ulong _source;
+    [FieldOffset(8)] private readonly ulong _destination;
+    [FieldOffset(16)] private readonly ushort _length;
+    [FieldOffset(18)] private readonly ushort _flags;
+    [FieldOffset(20)] private readonly short _status;
+    [FieldOffset(22)] private readonly ushort _padding;
+
+    private GrantCopySegment(ulong source, ulong destination, ushort length, ushort flags, short status)
+    {
+        _source = source;
+        _destination = destination;
+        _length = length;
+        _flags = flags;
+        _status = status;
+        _padding = 0;
+    }
+
+    /// <summary>Whether the copy goes from local memory into the guest's page.</summary>
+    public bool ToGuest => (_flags & DestinationIsGrant) != 0;
+
+    /// <summary>Bytes to copy, 1 to 4096.</summary>
+    public ushort Length => _length;
+
+    /// <summary>The address of the local side.</summary>
+    public nint LocalAddress => (nint)(ToGuest ? _source : _destination);
+
+    /// <summary>The granted page.</summary>
+    public GrantReference Reference => new((uint)Foreign);
+
+    /// <summary>The first byte of the piece in the granted page, 0 to 4095.</summary>
+    public ushort Offset => (ushort)(Foreign >> 32);
+
+    /// <summary>The domain that owns the granted page.</summary>
+    public DomainId Domain => new((int)(Foreign >> 48));
+
+    /// <summary>How it went; meaningful after the copy.</summary>
+    public GrantStatus Status => (GrantStatus)_status;
+
+    private ulong Foreign => ToGuest ? _destination : _source;
+
+    /// <summary>A piece that goes from local memory into a guest's page.</summary>
+    /// <param name="local">Where the bytes are.</param>
+    /// <param name="domain">The guest.</param>
+    /// <param name="reference">Its page.</param>
+    /// <param name="offset">The first byte in the page, 0 to 4095.</param>
+    /// <param name="length">Bytes, with the offset at most 4096.</param>
+    public static GrantCopySegment IntoGuest(nint local, DomainId domain, GrantReference reference, int offset, int length) =>
+        new((ulong)local, Pack(domain, reference, offset), (ushort)length, DestinationIsGrant, 0);
+
+    /// <summary>A piece that goes from a guest's page into local memory.</summary>
+    /// <param name="local">Where the bytes go.</param>
+    /// <param name="domain">The guest.</param>
+    /// <param name="reference">Its page.</param>
+    /// <param name="offset">The first byte in the page, 0 to 4095.</param>
+    /// <param name="length">Bytes, with the offset at most 4096.</param>
+    public static GrantCopySegment OutOfGuest(nint local, DomainId domain, GrantReference reference, int offset, int length) =>
+        new(Pack(domain, reference, offset), (ulong)local, (ushort)length, SourceIsGrant, 0);
+
+    /// <summary>The same piece with the result written down, for grant tables that are not libxengnttab.</summary>
+    /// <param name="status">How it went.</param>
+    public GrantCopySegment With(GrantStatus status) => new(_source, _destination, _length, _flags, (short)status);
+
+    /// <inheritdoc/>
+    public bool Equals(GrantCopySegment other) =>
+        _source == other._source && _destination == other._destination && _length == other._length && _flags == other._flags && _status == other._status;
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => obj is GrantCopySegment other && Equals(other);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => unchecked((int)(_source ^ _destination));
+
+    /// <summary>Compares two pieces field by field.</summary>
+    public static bool operator ==(GrantCopySegment left, GrantCopySegment right) => left.Equals(right);
+
+    /// <summary>Compares two pieces field by field.</summary>
+    public static bool operator !=(GrantCopySegment left, GrantCopySegment right) => !left.Equals(right);
+
+    // { uint32_t ref; uint16_t offset; uint16_t domid; }, little-endian.
+    private static ulong Pack(DomainId domain, GrantReference reference, int offset) =>
+        reference.Value | ((ulong)(ushort)offset << 32) | ((ulong)domain.Value << 48);
+}

@@ -1,0 +1,31 @@
+namespace Xen.Blkif.Hypervisor;
+
+/// <summary>The way to pages that other domains have granted to this one.</summary>
+/// <remarks>Thread-safe: every queue of every device uses the same table.</remarks>
+public interface IGrantTable
+{
+    /// <summary>Maps granted pages of one domain, in the order of the references, at consecutive addresses.</summary>
+    /// <param name="domain">The domain that granted them.</param>
+    /// <param name="references">One reference a page; at least one.</param>
+    /// <param name="writable">Whether this domain may write to the pages; refused where the grant is read-only.</param>
+    /// <returns>The mapping; disposing it unmaps all of its pages.</returns>
+    /// <exception cref="HypervisorException">A reference is not valid, or a limit is reached. Nothing stays mapped.</exception>
+    IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable);
+
+    /// <summary>Copies between local memory and granted pages, without mapping them.</summary>
+    /// <param name="segments">The pieces; each gets its own <see cref="GrantCopySegment.Status"/>.</param>
+    /// <returns>Whether every piece was copied. A piece that fails leaves the others alone.</returns>
+    /// <remarks>On the path of every request: does not throw and does not allocate. Where the call fails as a whole, every piece says so.</remarks>
+    bool Copy(Span<GrantCopySegment> segments);
+}
+
+/// <summary>Granted pages, mapped at consecutive addresses.</summary>
+/// <remarks>Disposing unmaps: a later access to the addresses ends the process, so the owner disposes only when no thread can reach them.</remarks>
+public interface IGrantMapping : IDisposable
+{
+    /// <summary>The address of the first byte of the first page.</summary>
+    nint Address { get; }
+
+    /// <summary>Bytes mapped: pages times 4096.</summary>
+    int Length { get; }
+}
