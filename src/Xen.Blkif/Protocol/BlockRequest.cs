@@ -1,0 +1,44 @@
+namespace Xen.Blkif.Protocol;
+
+/// <summary>What a checked request does to the disk.</summary>
+public enum BlockRequestKind : byte
+{
+    /// <summary>Reads <see cref="BlockRequest.SectorCount"/> sectors.</summary>
+    Read,
+
+    /// <summary>Writes <see cref="BlockRequest.SectorCount"/> sectors.</summary>
+    Write,
+
+    /// <summary>Brings earlier writes to stable storage, and nothing else.</summary>
+    Flush,
+
+    /// <summary>Flushes first, then writes <see cref="BlockRequest.SectorCount"/> sectors. The write itself need not be stable.</summary>
+    FlushThenWrite,
+
+    /// <summary>Discards <see cref="BlockRequest.SectorCount"/> sectors.</summary>
+    Discard,
+}
+
+/// <summary>A request that has passed every check: inside the disk, aligned, allowed, its segments inside their pages.</summary>
+public readonly struct BlockRequest
+{
+    internal BlockRequest(BlockRequestKind kind, ulong sector, ulong sectorCount, int segmentCount)
+    {
+        Kind = kind;
+        Sector = sector;
+        SectorCount = sectorCount;
+        SegmentCount = segmentCount;
+    }
+
+    /// <summary>What it does.</summary>
+    public BlockRequestKind Kind { get; }
+
+    /// <summary>The first sector on the disk, in units of 512 bytes.</summary>
+    public ulong Sector { get; }
+
+    /// <summary>Sectors, in units of 512 bytes; 0 for a flush alone. <see cref="Sector"/> plus this does not pass the end of the disk.</summary>
+    public ulong SectorCount { get; }
+
+    /// <summary>Segments of data, 0 to 11; their sectors add up to <see cref="SectorCount"/>.</summary>
+    public int SegmentCount { get; }
+}

@@ -1,0 +1,47 @@
+namespace Xen.Blkif.Protocol;
+
+/// <summary>What a disk allows, as the parser needs it to check a request.</summary>
+/// <remarks>Immutable. A disk that is resized gets new limits.</remarks>
+public sealed class RequestLimits
+{
+    private readonly uint _sectorsPerBlock;
+
+    /// <summary>Says what a disk allows.</summary>
+    /// <param name="sectors">Its size in units of 512 bytes.</param>
+    /// <param name="logicalSectorSize">Its smallest transfer in bytes: 512, 1024, 2048 or 4096.</param>
+    /// <param name="readOnly">Whether writes and discards are refused.</param>
+    /// <param name="flush">Whether flushes are supported.</param>
+    /// <param name="discard">Whether discards are supported.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The sector size is none of the four.</exception>
+    public RequestLimits(ulong sectors, int logicalSectorSize, bool readOnly, bool flush, bool discard)
+    {
+        if (logicalSectorSize is not (512 or 1024 or 2048 or 4096))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(logicalSectorSize), logicalSectorSize, "The logical sector size of a disk is 512, 1024, 2048 or 4096 bytes.");
+        }
+
+        Sectors = sectors;
+        ReadOnly = readOnly;
+        Flush = flush;
+        Discard = discard;
+        _sectorsPerBlock = (uint)logicalSectorSize / BlkifLimits.SectorSize;
+    }
+
+    /// <summary>The disk's size in units of 512 bytes.</summary>
+    public ulong Sectors { get; }
+
+    /// <summary>Whether writes and discards are refused.</summary>
+    public bool ReadOnly { get; }
+
+    /// <summary>Whether flushes are supported.</summary>
+    public bool Flush { get; }
+
+    /// <summary>Whether discards are supported.</summary>
+    public bool Discard { get; }
+
+    /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>
+    internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;
+
+    internal bool IsAligned(ulong sectors) => (sectors & (_sectorsPerBlock - 1)) == 0;
+}

@@ -1,0 +1,111 @@
+namespace Xen.Blkif.Protocol;
+
+/// <summary>Turns a copied slot into a checked request, or a refusal with its reason.</summary>
+/// <remarks>
+/// Pure and total: no I/O, no allocation, no exception, an answer for every content of a slot. It must be given a private copy of the slot,
+/// never the ring: what it has checked must not change afterwards (XSA-155).
+/// </remarks>
+public static class RequestParser
+{
+    /// <summary>Checks a request.</summary>
+    /// <typeparam name="TRequest">The request's layout.</typeparam>
+    /// <param name="copy">A private copy of the slot. Not changed; by reference because it is large.</param>
+    /// <param name="limits">What the disk allows.</param>
+    /// <param name="request">The checked request; meaningful where the result is <see cref="Refusal.None"/>.</param>
+    /// <returns><see cref="Refusal.None"/>, or the reason.</returns>
+    public static Refusal Parse<TRequest>(ref TRequest copy, RequestLimits limits, out BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        request = default;
+        switch ((BlkifOperation)copy.Operation)
+        {
+            case BlkifOperation.Read:
+                return ParseTransfer(ref copy, limits, BlockRequestKind.Read, ref request);
+
+            case BlkifOperation.Write:
+                return limits.ReadOnly ? Refusal.ReadOnly : ParseTransfer(ref copy, limits, BlockRequestKind.Write, ref request);
+
+            case BlkifOperation.FlushDiskCache:
+                return ParseFlush(ref copy, limits, ref request);
+
+            case BlkifOperation.Discard:
+                return ParseDiscard(ref copy, limits, ref request);
+
+            case BlkifOperation.WriteBarrier:
+            case BlkifOperation.Indirect:
+            case BlkifOperation.Reserved:
+                return Refusal.UnsupportedOperation;
+
+            default:
+                return Refusal.UnknownOperation;
+        }
+    }
+
+    private static Refusal ParseFlush<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        if (!limits.Flush)
+            return Refusal.UnsupportedOperation;
+
+        // Alone it changes nothing, so that a read-only disk takes it; its sector number means nothing and is not looked at.
+        if (copy.SegmentCount == 0)
+        {
+            request = new BlockRequest(BlockRequestKind.Flush, 0, 0, 0);
+            return Refusal.None;
+        }
+
+        return limits.ReadOnly ? Refusal.ReadOnly : ParseTransfer(ref copy, limits, BlockRequestKind.FlushThenWrite, ref request);
+    }
+
+    private static Refusal ParseTransfer<TRequest>(ref TRequest copy, RequestLimits limits, BlockRequestKind kind, ref BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        int segments = copy.SegmentCount;
+        if (segments == 0)
+            return Refusal.Empty;
+        if (segments > BlkifLimits.MaxSegments)
+            return Refusal.TooManySegments;
+
+        uint total = 0;
+        for (int i = 0; i < segments; i++)
+        {
+            BlkifSegment segment = copy.Segment(i);
+            if (segment.LastSector >= BlkifLimits.SectorsPerPage)
+                return Refusal.SegmentOutsidePage;
+            if (segment.FirstSector > segment.LastSector)
+                return Refusal.SegmentReversed;
+
+            uint sectors = segment.LastSector - (uint)segment.FirstSector + 1;
+            if (!limits.IsAligned(sectors))
+                return Refusal.Misaligned;
+            total += sectors;
+        }
+
+        return Finish(ref request, limits, kind, copy.SectorNumber, total, segments);
+    }
+
+    private static Refusal ParseDiscard<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        if (!limits.Discard)
+            return Refusal.UnsupportedOperation;
+        if (limits.ReadOnly)
+            return Refusal.ReadOnly;
+
+        ulong count = copy.DiscardSectorCount;
+        return count == 0 ? Refusal.Empty : Finish(ref request, limits, BlockRequestKind.Discard, copy.SectorNumber, count, 0);
+    }
+
+    private static Refusal Finish(
+        ref BlockRequest request, RequestLimits limits, BlockRequestKind kind, ulong sector, ulong count, int segments)
+    {
+        // Before any arithmetic on the sector number: 2^55 sectors are 0 bytes modulo 2^64 (CVE-2008-0928 and what followed from it).
+        if (!limits.Contain(sector, count))
+            return Refusal.BeyondEnd;
+        if (!limits.IsAligned(sector | count))
+            return Refusal.Misaligned;
+
+        request = new BlockRequest(kind, sector, count, segments);
+        return Refusal.None;
+    }
+}

@@ -1,0 +1,67 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Xen.Blkif.Protocol;
+
+/// <summary>A request as it lies in the ring in the x86_32 layout: 108 bytes, of which the operation says how to read them.</summary>
+/// <remarks>
+/// Reads, writes and flushes are laid out as here; <see cref="X86DiscardRequest"/> and <see cref="X86IndirectRequest"/> share the slot.
+/// Source: <c>struct blkif_request</c> in Xen's <c>public/io/blkif.h</c>, compiled for 32-bit x86.
+/// </remarks>
+[StructLayout(LayoutKind.Explicit, Size = 108, Pack = 4)]
+public struct X86Request : IBlkifRequest
+{
+    /// <summary>The operation, any byte.</summary>
+    [FieldOffset(0)] public byte Operation;
+
+    /// <summary>Segments in use; 1 to 11 in an honest request, 0 for a flush without data.</summary>
+    [FieldOffset(1)] public byte SegmentCount;
+
+    /// <summary>The virtual device, which backends do not look at.</summary>
+    [FieldOffset(2)] public ushort Handle;
+
+    /// <summary>The guest's own name for the request, echoed in the response. Need not be unique.</summary>
+    [FieldOffset(4)] public ulong Id;
+
+    /// <summary>The first sector on the disk, in units of 512 bytes.</summary>
+    [FieldOffset(12)] public ulong SectorNumber;
+
+    /// <summary>The parts of pages to transfer, in the order of the sectors on the disk.</summary>
+    [FieldOffset(20)] public BlkifSegments Segments;
+
+    readonly byte IBlkifRequest.Operation => Operation;
+
+    readonly byte IBlkifRequest.SegmentCount => SegmentCount;
+
+    readonly ulong IBlkifRequest.Id => Id;
+
+    readonly ulong IBlkifRequest.SectorNumber => SectorNumber;
+
+    readonly ulong IBlkifRequest.DiscardSectorCount => Unsafe.As<X86Request, X86DiscardRequest>(ref Unsafe.AsRef(in this)).SectorCount;
+
+    readonly int IBlkifRequest.SegmentsOffset => 20;
+
+    readonly BlkifSegment IBlkifRequest.Segment(int index) => Segments[index];
+
+    void IBlkifRequest.SetTransfer(BlkifOperation operation, ulong id, ulong sectorNumber, ReadOnlySpan<BlkifSegment> segments)
+    {
+        this = default;
+        Operation = (byte)operation;
+        SegmentCount = (byte)segments.Length;
+        Id = id;
+        SectorNumber = sectorNumber;
+        for (int i = 0; i < segments.Length; i++)
+            Segments[i] = segments[i];
+    }
+
+    void IBlkifRequest.SetDiscard(ulong id, ulong sectorNumber, ulong sectorCount, byte flags)
+    {
+        this = default;
+        ref X86DiscardRequest discard = ref Unsafe.As<X86Request, X86DiscardRequest>(ref this);
+        discard.Operation = (byte)BlkifOperation.Discard;
+        discard.Flags = flags;
+        discard.Id = id;
+        discard.SectorNumber = sectorNumber;
+        discard.SectorCount = sectorCount;
+    }
+}

@@ -1,0 +1,126 @@
+using System.Runtime.CompilerServices;
+
+namespace Xen.Blkif.Rings;
+
+/// <summary>The backend's end of a shared ring: takes requests, answers with responses.</summary>
+/// <typeparam name="TRequest">The request as it lies in the ring.</typeparam>
+/// <typeparam name="TResponse">The response as it lies in the ring.</typeparam>
+/// <remarks>
+/// Owned by one thread. The frontend is hostile: it may write any byte of the ring at any time. Requests come out as copies, and indices
+/// that no frontend can have reached honestly stop the ring for good (<see cref="IsCorrupt"/>): nothing throws, nothing spins.
+/// Source of the rules: Xen's <c>public/io/ring.h</c>.
+/// </remarks>
+public sealed class BackRing<TRequest, TResponse>
+    where TRequest : unmanaged
+    where TResponse : unmanaged
+{
+    private readonly SharedRing _shared;
+    private uint _announced;         // the last req_prod that was read and found possible
+    private uint _requestConsumer;   // req_cons: requests taken
+    private uint _responseProducer;  // rsp_prod_pvt: responses put, of which the frontend sees those before _pushed
+    private uint _pushed;
+
+    /// <summary>Attaches to a ring that the frontend has made.</summary>
+    /// <param name="address">The first byte of the ring's memory, page-aligned and mapped writable for as long as the ring is used.</param>
+    /// <param name="length">Bytes: 4096 shifted by the page order, 0 to 4.</param>
+    /// <param name="index">Where both indices start: 0 for a new ring, the ring's <c>rsp_prod</c> to go on with a living one.</param>
+    /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
+    public BackRing(nint address, int length, uint index = 0)
+    {
+        _shared = new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>());
+        Size = _shared.Slots;
+        _announced = _requestConsumer = _responseProducer = _pushed = index;
+    }
+
+    /// <summary>Slots, a power of two: so many requests can be unanswered at once.</summary>
+    public uint Size { get; }
+
+    /// <summary>Requests taken and not yet answered.</summary>
+    public uint Unanswered => _requestConsumer - _responseProducer;
+
+    /// <summary>Whether the frontend announced more requests than there can be, or took some back. Such a ring yields no request ever again.</summary>
+    public bool IsCorrupt { get; private set; }
+
+    /// <summary>Takes the next request.</summary>
+    /// <param name="request">A private copy of it; undefined where there is none.</param>
+    /// <returns>False where there is none, or the ring is corrupt.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryTake(out TRequest request)
+    {
+        // The shared index is read once for all the requests that it announces: it lives in a cache line that the frontend writes.
+        if (_requestConsumer == _announced && !HasMoreAnnounced())
+        {
+            Unsafe.SkipInit(out request);
+            return false;
+        }
+
+        _shared.CopySlotTo(_requestConsumer, out request);
+        _requestConsumer++;
+        return true;
+    }
+
+    /// <summary>Puts the response to a request into the ring, where the frontend does not see it before <see cref="Push"/>.</summary>
+    /// <param name="response">The response; every byte of it reaches the guest, padding included.</param>
+    /// <remarks>One for every request taken, in any order.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Put(in TResponse response)
+    {
+        System.Diagnostics.Debug.Assert(Unanswered > 0, "A response needs a request that was taken.");
+        _shared.WriteSlot(_responseProducer, response);
+        _responseProducer++;
+    }
+
+    /// <summary>Shows the frontend the responses put so far.</summary>
+    /// <returns>Whether the frontend asked to be notified of one of them.</returns>
+    public bool Push()
+    {
+        uint before = _pushed;
+        _pushed = _responseProducer;
+        _shared.PublishResponseProducer(_pushed);
+
+        // Full fence: publish rsp_prod before reading rsp_event. Pairs with the fence in the frontend's final check, so that
+        // either it sees these responses or this sees that it wants an event; without it both could go to sleep.
+        Interlocked.MemoryBarrier();
+        return _pushed - _shared.ReadResponseEvent() < _pushed - before;
+    }
+
+    /// <summary>Asks for a notification of the next request, then looks once more whether there is one. To be called before going to sleep.</summary>
+    /// <returns>Whether there are requests to take, or this call found the ring corrupt: do not sleep. False on a ring known to be corrupt.</returns>
+    public bool FinalCheck()
+    {
+        if (IsCorrupt)
+            return false;
+        if (HasRequests())
+            return true;
+
+        _shared.WriteRequestEvent(_requestConsumer + 1);
+
+        // Full fence: publish req_event before reading req_prod. Pairs with the fence in the frontend's push, so that either
+        // it sees that an event is wanted or this sees its request; without it both could go to sleep.
+        Interlocked.MemoryBarrier();
+        return HasRequests();
+    }
+
+    // A ring found corrupt by the look counts too: the caller has to act on it.
+    private bool HasRequests() => _requestConsumer != _announced || HasMoreAnnounced() || IsCorrupt;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool HasMoreAnnounced()
+    {
+        if (IsCorrupt)
+            return false;
+
+        uint producer = _shared.ReadRequestProducer();
+
+        // Between req_cons and the end of the ring there is room for just so many more. Beyond it, the frontend has overwritten slots that
+        // are in use; behind req_cons, it has taken back what was announced. Going on would serve stale slots as if they were requests.
+        if (producer - _requestConsumer > Size - Unanswered)
+        {
+            IsCorrupt = true;
+            return false;
+        }
+
+        _announced = producer;
+        return producer != _requestConsumer;
+    }
+}
