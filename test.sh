@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test. See --help.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+    cat <<'HELP'
+usage: ./test.sh [-h|--help]
+
+Builds Xen.Blkif.sln in Release and runs all of its tests. Ignored tests are listed at the end with their reasons.
+
+On Debian (and what is made of it), as root, missing tools that tests compare with are installed first:
+gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems). Elsewhere, tests without their tool are ignored.
+
+Environment:
+  XEN_BLKIF_REQUIRE_ALL=1   a missing tool fails the tests that need it; set by this script when all are there, or CI=true
+  XEN_BLKIF_RING_SEED=N     repeats a random walk over the rings; a walk prints its own seed
+HELP
+}
+
+has_program() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null; }
+
+missing_packages() {
+    has_program gcc || echo gcc
+    [ -e /usr/include/xen/io/blkif.h ] || echo libxen-dev
+    has_program mke2fs || echo e2fsprogs
+}
+
+install_missing_packages() {
+    local -a packages
+    mapfile -t packages < <(missing_packages)
+    if [ "${#packages[@]}" -eq 0 ]; then
+        return
+    fi
+    if ! has_program apt-get || [ "$(id -u)" -ne 0 ]; then
+        echo "Not installed: ${packages[*]} (Debian, as root: apt-get install ${packages[*]})"
+        return
+    fi
+
+    echo "Installing: ${packages[*]}"
+    local log
+    log=$(mktemp)
+    if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
+        tail -n 20 "$log"
+        echo "Could not install: ${packages[*]}"
+    fi
+    rm -f "$log"
+}
+
+# Name and reason of every test that was not run, from the result files; the cases of one test in one line.
+list_ignored() {
+    local file
+    for file in "$1"/*.trx; do
+        [ -e "$file" ] || continue
+        awk -v RS='<UnitTestResult ' '
+            /outcome="NotExecuted"/ {
+                name = $0; sub(/.*testName="/, "", name); sub(/[("].*/, "", name)
+                reason = $0
+                if (reason ~ /<Message>/) { sub(/.*<Message>/, "", reason); sub(/<\/Message>.*/, "", reason) } else reason = "no reason given"
+                gsub(/[ \n\r\t]+/, " ", reason); sub(/^ignored: /, "", reason)
+                print "  ignored: " name ": " reason
+            }' "$file"
+    done | sed -e 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&apos;/'"'"'/g; s/&#x[0-9A-Fa-f]*;/ /g; s/&amp;/\&/g' | sort | uniq -c | sed -e 's/^ *\([0-9]*\) \(.*\)/\2 (\1 cases)/; s/ (1 cases)$//'
+}
+
+case "${1:-}" in
+    -h | --help) usage; exit 0 ;;
+    "") ;;
+    *) usage >&2; exit 2 ;;
+esac
+
+install_missing_packages
+if [ "${CI:-}" = true ] || [ -z "$(missing_packages)" ]; then
+    export XEN_BLKIF_REQUIRE_ALL=1
+fi
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+
+dotnet build Xen.Blkif.sln -c Release -v quiet
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+set +e
+dotnet test Xen.Blkif.sln -c Release --no-build --logger 'trx;LogFilePrefix=tests' --results-directory "$results" |
+    grep -v -e '^Results File:' -e '^Test run for' -e '^A total of' -e '^ *Skipped ' -e '^$'
+status=${PIPESTATUS[0]}
+set -e
+
+ignored=$(list_ignored "$results")
+if [ -n "$ignored" ]; then
+    echo "Tests that did not run:"
+    echo "$ignored"
+fi
+if [ "$status" -eq 0 ]; then
+    echo "Tests passed."
+else
+    echo "Tests failed."
+fi
+exit "$status"
