@@ -28,6 +28,6 @@ public interface IEventChannel : IDisposable
     /// <summary>Notifies the other end. Does nothing when that end is gone.</summary>
     void Notify();
 
-    /// <summary>Ends the current or the next <see cref="Wait"/>, without the other domain having a part in it.</summary>
+    /// <summary>Ends the current or the next <see cref="Wait"/>, without the other domain having a part in it. Does nothing once disposed.</summary>
     void Wake();
 }

@@ -1,0 +1,47 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Engine;
+
+/// <summary>What an engine works with. Everything here belongs to the caller and outlives the engine.</summary>
+public sealed record EngineSettings
+{
+    /// <summary>The layout that the frontend speaks.</summary>
+    public required BlkifProtocol Protocol { get; init; }
+
+    /// <summary>The address of the ring's first page, mapped writable.</summary>
+    public required nint RingAddress { get; init; }
+
+    /// <summary>Bytes of the ring: 4096 shifted by the page order, 0 to 4.</summary>
+    public required int RingLength { get; init; }
+
+    /// <summary>Where the ring's indices start: 0 for a new ring, its <c>rsp_prod</c> to go on with a living one.</summary>
+    public uint RingIndex { get; init; }
+
+    /// <summary>The guest.</summary>
+    public required DomainId Domain { get; init; }
+
+    /// <summary>The way to the guest's pages.</summary>
+    public required IGrantTable Grants { get; init; }
+
+    /// <summary>The event channel of the ring.</summary>
+    public required IEventChannel Channel { get; init; }
+
+    /// <summary>The disk.</summary>
+    public required IBlockTarget Target { get; init; }
+
+    /// <summary>What the disk allows.</summary>
+    public required RequestLimits Limits { get; init; }
+
+    /// <summary>Requests under way at once, at most; 0 for as many as the ring has slots.</summary>
+    public int MaxRequests { get; init; }
+
+    /// <summary>What to call the device in logs.</summary>
+    public string DeviceName { get; init; } = "vbd";
+
+    /// <summary>Hears of refused requests, at a bounded rate.</summary>
+    public ILogger Logger { get; init; } = NullLogger.Instance;
+}

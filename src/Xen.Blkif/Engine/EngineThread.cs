@@ -1,0 +1,75 @@
+using Xen.Blkif.Hypervisor;
+
+namespace Xen.Blkif.Engine;
+
+/// <summary>The thread that owns a queue: runs its engine and waits on its event channel.</summary>
+internal sealed class EngineThread
+{
+    private readonly RequestEngine _engine;
+    private readonly IEventChannel _channel;
+    private readonly Action<Exception?> _failed;
+    private readonly TaskCompletionSource<bool> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Starts serving.</summary>
+    /// <param name="engine">The engine.</param>
+    /// <param name="channel">The ring's event channel.</param>
+    /// <param name="name">The thread's name.</param>
+    /// <param name="failed">
+    /// Called once, on this thread, when the ring is found corrupt (with null) or the engine threw (with the exception). It must not block.
+    /// </param>
+    public EngineThread(RequestEngine engine, IEventChannel channel, string name, Action<Exception?> failed)
+    {
+        _engine = engine;
+        _channel = channel;
+        _failed = failed;
+        new Thread(Run) { IsBackground = true, Name = name }.Start();
+    }
+
+    /// <summary>Takes no further request, brings those under way to an end, and ends the thread.</summary>
+    /// <returns>Completes when the thread touches nothing any more.</returns>
+    public Task StopAsync()
+    {
+        _engine.IsDraining = true;
+        _channel.Wake();
+        return _ended.Task;
+    }
+
+    private void Run()
+    {
+        try
+        {
+            Serve();
+        }
+#pragma warning disable CA1031 // one device that fails must not take the process, and with it all other devices, along
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _failed(e);
+        }
+
+        _ended.SetResult(true);
+    }
+
+    private void Serve()
+    {
+        bool reported = false;
+        while (true)
+        {
+            // The first pass comes without an event: requests may be older than the binding of the channel.
+            if (_engine.RunPass())
+                continue;
+
+            if (_engine.IsDraining && _engine.InFlight == 0)
+                return;
+
+            if (_engine.IsCorrupt && !reported)
+            {
+                reported = true;
+                _failed(null);
+            }
+
+            if (_engine.PrepareToSleep())
+                _channel.Wait(Timeout.Infinite);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+namespace Xen.Blkif.Engine;
+
+/// <summary>Counts durations by size, from nanoseconds to hours, each to within an eighth of itself.</summary>
+/// <remarks>Written by one thread; read by any, at any time, with the last few records perhaps missing.</remarks>
+public sealed class LatencyHistogram
+{
+    // A bucket is the position of the highest bit and the three bits behind it.
+    private const int SubBits = 3;
+    private readonly long[] _buckets = new long[64 << SubBits];
+
+    /// <summary>Durations recorded.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>The longest, exactly.</summary>
+    public TimeSpan Max => FromNanoseconds(_max);
+
+    private long _max;
+
+    /// <summary>Counts a duration.</summary>
+    /// <param name="nanoseconds">The duration; what is negative counts as 0.</param>
+    public void Record(long nanoseconds)
+    {
+        if (nanoseconds < 0)
+            nanoseconds = 0;
+        _buckets[BucketOf((ulong)nanoseconds)]++;
+        Count++;
+        if (nanoseconds > _max)
+            _max = nanoseconds;
+    }
+
+    /// <summary>The duration that a share of all does not exceed.</summary>
+    /// <param name="share">0 to 1; 0.5 is the median.</param>
+    /// <returns>The upper end of the bucket that it falls into; zero where nothing was recorded.</returns>
+    public TimeSpan Percentile(double share)
+    {
+        long total = 0;
+        foreach (long bucket in _buckets)
+            total += bucket;
+
+        long rank = Math.Max(1, (long)Math.Ceiling(share * total));
+        for (int i = 0; total > 0 && i < _buckets.Length; i++)
+        {
+            rank -= _buckets[i];
+            if (rank <= 0)
+                return FromNanoseconds((long)Math.Min(UpperEndOf(i), (ulong)_max));
+        }
+
+        return TimeSpan.Zero;
+    }
+
+    /// <summary>Counts what another has counted.</summary>
+    /// <param name="other">The other.</param>
+    public void Add(LatencyHistogram other)
+    {
+        for (int i = 0; i < _buckets.Length; i++)
+            _buckets[i] += other._buckets[i];
+        Count += other.Count;
+        _max = Math.Max(_max, other._max);
+    }
+
+    private static TimeSpan FromNanoseconds(long nanoseconds) => TimeSpan.FromTicks((nanoseconds + 99) / 100);
+
+    private static int BucketOf(ulong value)
+    {
+        if (value < 1 << SubBits)
+            return (int)value;
+        int highest = Log2(value);
+        return ((highest - SubBits + 1) << SubBits) + (int)((value >> (highest - SubBits)) & ((1 << SubBits) - 1));
+    }
+
+    private static ulong UpperEndOf(int bucket)
+    {
+        if (bucket < 1 << SubBits)
+            return (ulong)bucket;
+        int shift = (bucket >> SubBits) - 1;
+        ulong lead = (ulong)(bucket & ((1 << SubBits) - 1)) + (1 << SubBits);
+        return ((lead + 1) << shift) - 1;
+    }
+
+#if NETSTANDARD
+    private static int Log2(ulong value)
+    {
+        int log = 0;
+        while ((value >>= 1) != 0)
+            log++;
+        return log;
+    }
+#else
+    private static int Log2(ulong value) => System.Numerics.BitOperations.Log2(value);
+#endif
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Engine;
+
+/// <summary>What one operation did on a queue.</summary>
+/// <remarks>Written by the queue's thread; read by any, at any time.</remarks>
+public sealed class OperationStatistics
+{
+    /// <summary>Requests done.</summary>
+    public long Done { get; private set; }
+
+    /// <summary>Requests that passed the checks and failed.</summary>
+    public long Failed { get; private set; }
+
+    /// <summary>Requests that did not pass the checks.</summary>
+    public long Refused { get; private set; }
+
+    /// <summary>Bytes of the requests done.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>How long requests that passed the checks took, from being taken to being answered.</summary>
+    public LatencyHistogram Latency { get; } = new();
+
+    internal void Count(in RequestSlot slot, long nanoseconds)
+    {
+        if (slot.Refusal != Refusal.None)
+        {
+            Refused++;
+            return;
+        }
+
+        if (slot.Status == BlkifStatus.Okay)
+        {
+            Done++;
+            Bytes += slot.TotalLength;
+        }
+        else
+        {
+            Failed++;
+        }
+
+        Latency.Record(nanoseconds);
+    }
+}
+
+/// <summary>What a queue did since it was connected.</summary>
+/// <remarks>Written by the queue's thread; read by any, at any time, each number right for itself.</remarks>
+public sealed class QueueStatistics
+{
+    private static readonly double NanosecondsPerTick = 1e9 / Stopwatch.Frequency;
+
+    private readonly long[] _refusals = new long[Refusals.Count];
+
+    /// <summary>Reads.</summary>
+    public OperationStatistics Reads { get; } = new();
+
+    /// <summary>Writes.</summary>
+    public OperationStatistics Writes { get; } = new();
+
+    /// <summary>Flushes, with data or without.</summary>
+    public OperationStatistics Flushes { get; } = new();
+
+    /// <summary>Discards.</summary>
+    public OperationStatistics Discards { get; } = new();
+
+    /// <summary>All other operations; they are refused.</summary>
+    public OperationStatistics Others { get; } = new();
+
+    /// <summary>Requests answered.</summary>
+    public long Requests { get; private set; }
+
+    /// <summary>Event channel notifications sent to the guest.</summary>
+    public long Notifications { get; internal set; }
+
+    /// <summary>Times that the ring was looked at and something was done.</summary>
+    public long Passes { get; internal set; }
+
+    /// <summary>How many requests were refused for a reason.</summary>
+    /// <param name="reason">The reason.</param>
+    public long RefusedFor(Refusal reason) => Volatile.Read(ref _refusals[(int)reason]);
+
+    internal void Count(in RequestSlot slot, long now)
+    {
+        Requests++;
+        if (slot.Refusal != Refusal.None)
+            _refusals[(int)slot.Refusal]++;
+        Of((BlkifOperation)slot.Operation).Count(slot, (long)((now - slot.Started) * NanosecondsPerTick));
+    }
+
+    private OperationStatistics Of(BlkifOperation operation) => operation switch
+    {
+        BlkifOperation.Read => Reads,
+        BlkifOperation.Write => Writes,
+        BlkifOperation.FlushDiskCache => Flushes,
+        BlkifOperation.Discard => Discards,
+        _ => Others,
+    };
+}

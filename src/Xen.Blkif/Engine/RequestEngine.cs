@@ -1,0 +1,67 @@
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Engine;
+
+/// <summary>Serves the requests of one ring: takes them, checks them, moves their data, has the target do them, answers them.</summary>
+/// <remarks>
+/// Owned by one thread, which calls <see cref="RunPass"/> until it returns false, then <see cref="PrepareToSleep"/>, and, if that says so,
+/// waits on the event channel. Allocates nothing and takes no lock after its making. Disposed by the same thread, or after it has ended,
+/// when <see cref="InFlight"/> is 0.
+/// </remarks>
+public abstract class RequestEngine : IDisposable
+{
+    private protected RequestEngine(EngineSettings settings) => Limits = settings.Limits;
+
+    /// <summary>What the engine did so far. Any thread may read it.</summary>
+    public QueueStatistics Statistics { get; } = new();
+
+    /// <summary>What the disk allows. Any thread may set it; requests taken later are checked against it.</summary>
+    public RequestLimits Limits
+    {
+        // Release and acquire: the object's content is visible before the reference to it.
+        get => Volatile.Read(ref _limits);
+        set => Volatile.Write(ref _limits, value);
+    }
+
+    /// <summary>Whether the engine takes no further requests, and only brings to an end what is under way. Any thread may set it.</summary>
+    public bool IsDraining
+    {
+        get => _draining;
+        set => _draining = value;
+    }
+
+    /// <summary>Requests taken and not yet answered.</summary>
+    public abstract int InFlight { get; }
+
+    /// <summary>Whether the frontend's indices were impossible: no request is taken any more, what was under way is still answered.</summary>
+    public abstract bool IsCorrupt { get; }
+
+    private RequestLimits _limits = null!;
+    private volatile bool _draining;
+
+    /// <summary>Makes the engine for a ring in the layout that its frontend speaks.</summary>
+    /// <param name="settings">What it works with.</param>
+    /// <exception cref="ArgumentException">The ring's memory is not that of a ring.</exception>
+    public static RequestEngine Create(EngineSettings settings) => BlkifProtocols.Resolve(settings.Protocol) == BlkifProtocol.X86
+        ? new RequestEngine<X86Request, X86Response>(settings)
+        : new RequestEngine<X64Request, X64Response>(settings);
+
+    /// <summary>Collects results, takes requests, starts them, answers what is done.</summary>
+    /// <returns>Whether anything was done: then there may be more, so call again.</returns>
+    public abstract bool RunPass();
+
+    /// <summary>Asks for an event with the next request or result, then looks once more.</summary>
+    /// <returns>False where there is something to do already: do not wait.</returns>
+    public abstract bool PrepareToSleep();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives the engine's memory and the target's queue back.</summary>
+    /// <param name="disposing">Always true: there is no finalizer.</param>
+    protected abstract void Dispose(bool disposing);
+}

@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Xen.Blkif.Hypervisor;
+
+namespace Xen.Blkif.Memory;
+
+/// <summary>Zeroed memory outside the garbage collector's reach, page-aligned: what grant copies and I/O work on never moves.</summary>
+/// <remarks>The pages are taken from the system when they are first written to, so that a buffer for the worst case costs little until it comes.</remarks>
+internal sealed unsafe class NativeBuffer : SafeHandle
+{
+    private readonly byte* _start;
+
+    /// <summary>Allocates.</summary>
+    /// <param name="length">Bytes, at least 1.</param>
+    public NativeBuffer(long length)
+        : base(IntPtr.Zero, ownsHandle: true)
+    {
+        Length = length;
+        nuint room = checked((nuint)length + XenPage.Size);
+#if NETSTANDARD
+        SetHandle(Marshal.AllocHGlobal((IntPtr)(long)room));
+        for (nuint cleared = 0; cleared < room; cleared += 1u << 30)
+            Unsafe.InitBlockUnaligned((byte*)handle + cleared, 0, (uint)Math.Min(room - cleared, 1u << 30));
+#else
+        // calloc leaves the pages untouched, unlike an allocation that is cleared.
+        SetHandle((nint)NativeMemory.AllocZeroed(room));
+#endif
+        GC.AddMemoryPressure((long)room);
+        _start = (byte*)(((nuint)(void*)handle + XenPage.Size - 1) & ~(nuint)(XenPage.Size - 1));
+    }
+
+    /// <summary>Bytes.</summary>
+    public long Length { get; }
+
+    /// <summary>The first byte, at the start of a page.</summary>
+    public byte* Start => _start;
+
+    /// <inheritdoc/>
+    public override bool IsInvalid => handle == IntPtr.Zero;
+
+    /// <summary>Part of the buffer.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes.</param>
+    public Span<byte> Slice(long offset, int length)
+    {
+        // SAFETY: the range is checked, so that a span never leaves the allocation.
+        if ((ulong)offset > (ulong)Length || (ulong)length > (ulong)(Length - offset))
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, $"The range of {length} bytes leaves a buffer of {Length} bytes.");
+        return new Span<byte>(_start + offset, length);
+    }
+
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle()
+    {
+        GC.RemoveMemoryPressure(Length + XenPage.Size);
+#if NETSTANDARD
+        Marshal.FreeHGlobal(handle);
+#else
+        NativeMemory.Free((void*)handle);
+#endif
+        return true;
+    }
+}

@@ -1,0 +1,17 @@
+namespace Xen.Blkif.Targets.Async;
+
+/// <summary>Turns the calls of a ring into those of an <see cref="AsyncBlockTarget"/>, and its tasks into completions.</summary>
+internal sealed class AsyncQueue : InlineQueue
+{
+    private readonly AsyncSlot[] _slots;
+
+    public AsyncQueue(AsyncBlockTarget target, int depth, IBlockCompletions completions)
+    {
+        _slots = new AsyncSlot[depth];
+        for (int i = 0; i < depth; i++)
+            _slots[i] = new AsyncSlot(target, completions);
+    }
+
+    /// <inheritdoc/>
+    public override BlockStatus Submit(in BlockIo io) => _slots[io.Slot].Start(io);
+}

@@ -1,0 +1,42 @@
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Targets;
+
+/// <summary>What a target is and can do. Read once when a device connects, and told to the guest.</summary>
+/// <remarks>Immutable.</remarks>
+public sealed record BlockTargetInfo
+{
+    /// <summary>Describes a target that can read and write.</summary>
+    /// <param name="length">Its size in bytes: at least one, and a whole number of, sectors of 512 bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is no such number.</exception>
+    public BlockTargetInfo(long length)
+    {
+        if (length <= 0 || length % BlkifLimits.SectorSize != 0)
+            throw new ArgumentOutOfRangeException(nameof(length), length, "A disk has a whole number of sectors of 512 bytes, and at least one.");
+        Length = length;
+    }
+
+    /// <summary>The size in bytes, a multiple of 512.</summary>
+    public long Length { get; init; }
+
+    /// <summary>The smallest transfer in bytes: 512, 1024, 2048 or 4096. Offsets and lengths that a queue is given are multiples of it.</summary>
+    public int LogicalSectorSize { get; init; } = BlkifLimits.SectorSize;
+
+    /// <summary>The transfer size in bytes below which writes cost more; a power of two, at least the logical sector size.</summary>
+    public int PhysicalSectorSize { get; init; } = BlkifLimits.SectorSize;
+
+    /// <summary>Whether writes and discards are refused before they reach a queue.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Whether a flush brings completed writes to stable storage.</summary>
+    public Capability Flush { get; init; }
+
+    /// <summary>Whether a discard gives storage back.</summary>
+    public Capability Discard { get; init; }
+
+    /// <summary>The longest discard that a queue takes in one piece, in bytes; a multiple of the logical sector size. Longer ones are split.</summary>
+    public long MaxDiscardLength { get; init; } = 1L << 30;
+
+    /// <summary>The unit in which storage is given back, in bytes; a multiple of the logical sector size. A hint to the guest.</summary>
+    public int DiscardGranularity { get; init; } = BlkifLimits.SectorSize;
+}

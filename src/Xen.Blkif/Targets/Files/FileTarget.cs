@@ -1,0 +1,126 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xen.Blkif.Targets.Files;
+
+namespace Xen.Blkif.Targets;
+
+/// <summary>A disk in a file: a raw image, sector after sector, or a block device.</summary>
+/// <remarks>
+/// A flush is an <c>fsync</c>. A discard punches a hole where the system and the file system can (Linux: ext4, xfs, btrfs, tmpfs), else the
+/// guest is not offered it. The content never decides the format (CVE-2008-1945). The file is locked against other programs that ask.
+/// </remarks>
+public sealed class FileTarget : IBlockTarget
+{
+    private readonly PositionalFile _file;
+    private readonly FileTargetOptions _options;
+    private readonly FileIo _io;
+
+    private FileTarget(string path, PositionalFile file, FileTargetOptions options)
+    {
+        Path = path;
+        _file = file;
+        _options = options;
+        _io = new FileIo(path, file, options.Logger ?? NullLogger.Instance);
+        Info = new BlockTargetInfo(file.Length)
+        {
+            ReadOnly = options.ReadOnly,
+            LogicalSectorSize = options.LogicalSectorSize,
+            PhysicalSectorSize = Math.Max(4096, options.LogicalSectorSize),
+            Flush = Capability.Native,
+            Discard = CanPunchHoles(file, options) ? Capability.Native : Capability.None,
+            DiscardGranularity = 4096,
+        };
+    }
+
+    /// <summary>The file, as it was named.</summary>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public BlockTargetInfo Info { get; }
+
+    /// <summary>Opens an image.</summary>
+    /// <param name="path">The file or block device.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="TargetException">The file is missing, may not be opened, is in use, or has no whole number of sectors.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    public static FileTarget Open(string path, FileTargetOptions? options = null)
+    {
+        options ??= new FileTargetOptions();
+        if ((uint)options.Workers > 64)
+            throw new ArgumentOutOfRangeException(nameof(options), options.Workers, "A queue has 0 to 64 worker threads.");
+        if (options.LogicalSectorSize is not (512 or 1024 or 2048 or 4096))
+            throw new ArgumentOutOfRangeException(nameof(options), options.LogicalSectorSize, "A logical sector size is 512, 1024, 2048 or 4096 bytes.");
+
+        PositionalFile file = OpenFile(path, options.ReadOnly);
+        try
+        {
+            CheckLength(path, file.Length, options.LogicalSectorSize);
+            return new FileTarget(path, file, options);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) =>
+        _options.Workers == 0 ? new FileInlineQueue(_io) : new FileWorkerQueue(_io, completions, Math.Min(_options.Workers, depth));
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        _file.Dispose();
+        return default;
+    }
+
+    private static PositionalFile OpenFile(string path, bool readOnly)
+    {
+        try
+        {
+            return new PositionalFile(path, readOnly);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new TargetException($"The image '{path}' does not exist.", e);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            string remedy = readOnly ? "read it" : "write to it, or serve it read-only";
+            string reason = Directory.Exists(path) ? "is a directory" : $"may not be opened: let this user {remedy}";
+            throw new TargetException($"The image '{path}' {reason}.", e);
+        }
+        catch (IOException e)
+        {
+            throw new TargetException($"The image '{path}' cannot be opened: {e.Message}", e);
+        }
+    }
+
+    private static void CheckLength(string path, long length, int sectorSize)
+    {
+        if (length <= 0)
+            throw new TargetException($"The image '{path}' is empty: give it a size, for example with 'truncate -s 1G'.");
+        if (length % sectorSize != 0)
+        {
+            throw new TargetException(
+                $"The image '{path}' has {length} bytes, which is not a multiple of {sectorSize}: a disk has whole sectors. 'truncate -s %{sectorSize}' pads it.");
+        }
+    }
+
+    // Asked of the file itself, at its very end and beyond what a disk has there, so that nothing of it changes.
+    private static bool CanPunchHoles(PositionalFile file, FileTargetOptions options)
+    {
+        if (options.ReadOnly || !RuntimeInformation.IsOSPlatform(OSPlatform.Linux))
+            return false;
+        try
+        {
+            return file.TryPunchHole(file.Length, 4096);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+}

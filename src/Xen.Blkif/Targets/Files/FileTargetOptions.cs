@@ -1,0 +1,22 @@
+using Microsoft.Extensions.Logging;
+
+namespace Xen.Blkif.Targets;
+
+/// <summary>How an image is opened.</summary>
+public sealed record FileTargetOptions
+{
+    /// <summary>Opens the file for reading only; the guest is told that the disk is read-only.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>
+    /// Threads a queue has for requests that would block it, 0 to 64; 0 does every request on the queue's own thread, which is best for
+    /// files that are in memory anyway.
+    /// </summary>
+    public int Workers { get; init; } = 4;
+
+    /// <summary>The logical sector size that the guest sees, in bytes: 512, 1024, 2048 or 4096.</summary>
+    public int LogicalSectorSize { get; init; } = 512;
+
+    /// <summary>Hears of failed I/O, with the file, the place and the system's reason.</summary>
+    public ILogger? Logger { get; init; }
+}
