@@ -39,4 +39,8 @@ public sealed record BlockTargetInfo
 
     /// <summary>The unit in which storage is given back, in bytes; a multiple of the logical sector size. A hint to the guest.</summary>
     public int DiscardGranularity { get; init; } = BlkifLimits.SectorSize;
+
+    /// <summary>What requests are checked against before the target gets them.</summary>
+    public RequestLimits ToRequestLimits() => new(
+        (ulong)Length / BlkifLimits.SectorSize, LogicalSectorSize, ReadOnly, Flush != Capability.None, Discard != Capability.None);
 }

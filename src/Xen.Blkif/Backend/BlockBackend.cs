@@ -1,0 +1,187 @@
+using Xen.Blkif.Engine;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Backend;
+
+/// <summary>One virtual disk of a guest, served from a target: from xenstore to the ring and back.</summary>
+/// <remarks>
+/// Thread-safe. The guest may connect, close and connect again as often as it likes. Everything it writes, in memory or in xenstore, is
+/// taken for hostile; a guest that breaks the protocol loses this disk until it lets go of it, and nothing else suffers.
+/// </remarks>
+public sealed class BlockBackend : IAsyncDisposable
+{
+    private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(1);
+
+    private readonly IXenHost _xen;
+    private readonly DevicePaths _paths;
+    private readonly BackendOptions _options;
+    private readonly bool _ownsNodes;
+    private readonly DeviceMachine _machine;
+    private readonly BackendLog _log;
+
+    // At most one signal waits, however often a guest rewrites its nodes (XSA-349).
+    private readonly SemaphoreSlim _signal = new(0, 1);
+    private readonly TaskCompletionSource<bool> _offered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _signalled;
+    private volatile bool _abandon;
+
+    private BlockBackend(IXenHost xen, DomainId guest, VirtualDevice device, IBlockTarget target, BackendOptions options, bool ownsNodes)
+    {
+        _xen = xen;
+        _options = options;
+        _ownsNodes = ownsNodes;
+        _paths = new DevicePaths(xen.Domain, options.BackendType, guest, device);
+        Name = $"{guest}/{device}";
+        _log = new BackendLog(options.LoggerFactory.CreateLogger(typeof(BlockBackend).FullName!), Name);
+        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, Signal);
+        Completion = Task.Run(RunAsync);
+    }
+
+    /// <summary>The guest and the device, for people: <c>5/xvda</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>The backend's half in xenstore.</summary>
+    public string Path => _paths.Backend;
+
+    /// <summary>The state that the device has announced.</summary>
+    public XenbusState State => _machine.State;
+
+    /// <summary>The statistics of each queue of the present connection, or of the last.</summary>
+    public IReadOnlyList<QueueStatistics> Queues => _machine.Queues;
+
+    /// <summary>Completes when the device has ended: the toolstack detached it, its guest is gone, or it was disposed.</summary>
+    public Task Completion { get; }
+
+    /// <summary>Gives a guest a disk: makes its nodes in xenstore, as a toolstack does, and serves it. Disposing takes the disk away again.</summary>
+    /// <param name="xen">The hypervisor. Outlives the device.</param>
+    /// <param name="guest">The guest, which must exist.</param>
+    /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
+    /// <param name="target">The storage. Outlives the device.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <returns>The device, when it is offered to the guest, which connects in its own time.</returns>
+    /// <exception cref="FormatException">The name names no disk.</exception>
+    /// <exception cref="HypervisorException">The guest does not exist or has such a disk already, or xenstore failed. No node is left behind.</exception>
+    public static async Task<BlockBackend> AttachAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null)
+    {
+        options = Checked(options);
+        VirtualDevice device = VirtualDevice.Parse(vdev);
+        DeviceNodes.Create(xen, new DevicePaths(xen.Domain, options.BackendType, guest, device), guest, device, target.Info);
+        return await new BlockBackend(xen, guest, device, target, options, ownsNodes: true).OfferedAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Serves a disk whose nodes a toolstack has made. Disposing closes it and leaves the nodes alone.</summary>
+    /// <param name="xen">The hypervisor. Outlives the device.</param>
+    /// <param name="guest">The guest.</param>
+    /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
+    /// <param name="target">The storage. Outlives the device.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <returns>The device, when it is offered to the guest.</returns>
+    /// <exception cref="FormatException">The name names no disk.</exception>
+    /// <exception cref="HypervisorException">Xenstore failed.</exception>
+    public static Task<BlockBackend> ServeAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null) =>
+        new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, Checked(options), ownsNodes: false).OfferedAsync();
+
+    /// <summary>
+    /// Ends the device. A disk that was attached here is first asked back from the guest, which gets <see cref="BackendOptions.DetachTimeout"/>
+    /// to agree. Returns when requests under way are answered and nothing of the guest's is mapped or bound any more.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_ownsNodes && !Completion.IsCompleted)
+        {
+            RequestDetach();
+            await Task.WhenAny(Completion, Task.Delay(_options.DetachTimeout)).ConfigureAwait(false);
+        }
+
+        _abandon = true;
+        Signal();
+        await Completion.ConfigureAwait(false);
+    }
+
+    private static BackendOptions Checked(BackendOptions? options)
+    {
+        options ??= new BackendOptions();
+        if ((uint)options.MaxRingPageOrder > Rings.RingSize.MaxPageOrder)
+            throw new ArgumentOutOfRangeException(nameof(options), options.MaxRingPageOrder, "The largest ring page order is from 0 to 4.");
+        return options;
+    }
+
+    private async Task<BlockBackend> OfferedAsync()
+    {
+        await Task.WhenAny(_offered.Task, Completion).ConfigureAwait(false);
+        if (Completion.IsFaulted)
+            await Completion.ConfigureAwait(false);
+        return this;
+    }
+
+    private void Signal()
+    {
+        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+            _signal.Release();
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            // The backend's half is watched too: that is where a toolstack asks for the disk back, and where it vanishes.
+            using IDisposable backend = _xen.Store.Watch(_paths.Backend, _ => Signal());
+            using IDisposable frontend = _xen.Store.Watch(_paths.InFrontend("state"), _ => Signal());
+            try
+            {
+                await FollowAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                await _machine.CloseAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            if (_ownsNodes)
+                DeviceNodes.Remove(_xen.Store, _paths);
+        }
+    }
+
+    private async Task FollowAsync()
+    {
+        while (!_abandon)
+        {
+            TimeSpan patience = Timeout.InfiniteTimeSpan;
+            try
+            {
+                if (!await _machine.StepAsync().ConfigureAwait(false))
+                    return;
+                _offered.TrySetResult(true);
+            }
+            catch (HypervisorException e)
+            {
+                _log.StoreFailed(e);
+                patience = RetryAfterFailure;
+            }
+
+            // Taken before the store is looked at: what changes from now on signals again.
+            if (await _signal.WaitAsync(patience).ConfigureAwait(false))
+                Interlocked.Exchange(ref _signalled, 0);
+        }
+    }
+
+    private void RequestDetach()
+    {
+        try
+        {
+            _xen.Store.Transact(store =>
+            {
+                if (store.Read(_paths.InBackend("online")) is null)
+                    return;
+                store.Write(_paths.InBackend("online"), "0");
+                store.Write(_paths.InBackend("state"), XenbusState.Closing.ToText());
+            });
+        }
+        catch (HypervisorException e)
+        {
+            _log.StoreFailed(e);
+        }
+    }
+}

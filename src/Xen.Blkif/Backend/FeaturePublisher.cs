@@ -1,0 +1,40 @@
+using System.Globalization;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Backend;
+
+/// <summary>Turns what a target can do into the keys by which a frontend learns of it.</summary>
+/// <remarks>
+/// All of them are written before InitWait: frontends differ in when they read, and that is earlier than any of them does.
+/// Source: Xen's <c>public/io/blkif.h</c>, "Backend XenBus Nodes".
+/// </remarks>
+internal static class FeaturePublisher
+{
+    private const int ReadOnlyInfo = 4; // VDISK_READONLY
+
+    public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, BackendOptions options)
+    {
+        Put("max-ring-page-order", options.MaxRingPageOrder);
+        Put("max-ring-pages", 1 << options.MaxRingPageOrder);
+        Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);
+        Put("feature-barrier", 0);
+        Put("feature-persistent", 0);
+        if (info.Discard != Capability.None && !info.ReadOnly)
+        {
+            Put("feature-discard", 1);
+            Put("discard-granularity", info.DiscardGranularity);
+            Put("discard-alignment", 0);
+            Put("discard-secure", 0);
+        }
+
+        // In units of 512 bytes whatever the sector size: the header says so since 2024, and Linux always has.
+        Put("sectors", info.Length / BlkifLimits.SectorSize);
+        Put("sector-size", info.LogicalSectorSize);
+        Put("physical-sector-size", info.PhysicalSectorSize);
+        Put("info", info.ReadOnly ? ReadOnlyInfo : 0);
+
+        void Put(string key, long value) => store.Write(paths.InBackend(key), value.ToString(CultureInfo.InvariantCulture));
+    }
+}
