@@ -7,13 +7,13 @@ public enum GrantStatus : short
     /// <summary>Done.</summary>
     Okay = 0,
 
-    /// <summary>Failed, with no reason given.</summary>
+    /// <summary>Failed; for one thing, where the entry grants nothing, or not this, or not to this domain.</summary>
     GeneralError = -1,
 
     /// <summary>The domain id names no domain.</summary>
     BadDomain = -2,
 
-    /// <summary>The reference names no entry, or one that does not grant this.</summary>
+    /// <summary>The reference lies beyond the guest's grant table.</summary>
     BadGrantReference = -3,
 
     /// <summary>The mapping handle is unknown.</summary>

@@ -1,4 +1,3 @@
-#if NETSTANDARD
 namespace System.Runtime.CompilerServices
 {
     /// <summary>Lets the compiler emit <c>required</c> members on netstandard, where the runtime lacks this marker.</summary>
@@ -20,4 +19,3 @@ namespace System.Diagnostics.CodeAnalysis
     [AttributeUsage(AttributeTargets.Constructor)]
     internal sealed class SetsRequiredMembersAttribute : Attribute;
 }
-#endif

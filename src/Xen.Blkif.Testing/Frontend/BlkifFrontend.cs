@@ -1,0 +1,180 @@
+using System.Globalization;
+using Xen.Blkif.Backend;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Testing;
+
+/// <summary>A guest's block driver: finds its disk in xenstore, connects, does I/O, closes, and may connect again.</summary>
+/// <remarks>Used by one thread at a time.</remarks>
+public sealed class BlkifFrontend : IAsyncDisposable
+{
+    private readonly SimulatedGuest _guest;
+    private readonly FrontendOptions _options;
+    private readonly string _frontend;
+    private readonly string _backend;
+    private bool _connected;
+
+    private BlkifFrontend(SimulatedGuest guest, VirtualDevice device, FrontendOptions options)
+    {
+        _guest = guest;
+        _options = options;
+        _frontend = $"/local/domain/{guest.Id}/device/vbd/{device.Number}";
+        _backend = guest.Store.Read($"{_frontend}/backend")
+            ?? throw new HypervisorException($"Domain {guest.Id} has no disk {device}.");
+        DomainId backendDomain = int.Parse(guest.Store.Read($"{_frontend}/backend-id")!, NumberStyles.None, CultureInfo.InvariantCulture);
+        Queue = FrontendQueue.Create(guest, backendDomain, options);
+        Disk = new FrontendDisk(this);
+    }
+
+    /// <summary>The ring, for requests of any kind.</summary>
+    public FrontendQueue Queue { get; }
+
+    /// <summary>The disk, for whole reads and writes of any length.</summary>
+    public FrontendDisk Disk { get; }
+
+    /// <summary>The disk's size in bytes, as the backend says.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>The disk's logical sector size in bytes, as the backend says.</summary>
+    public int SectorSize { get; private set; }
+
+    /// <summary>Whether the backend says that the disk is read-only.</summary>
+    public bool IsReadOnly { get; private set; }
+
+    /// <summary>Whether the backend offers discards.</summary>
+    public bool HasDiscard { get; private set; }
+
+    /// <summary>Whether the backend offers flushes.</summary>
+    public bool HasFlush { get; private set; }
+
+    /// <summary>The backend's half in xenstore.</summary>
+    public string BackendPath => _backend;
+
+    /// <summary>This half in xenstore.</summary>
+    public string FrontendPath => _frontend;
+
+    /// <summary>The state that the backend announces now; unknown where its nodes are gone.</summary>
+    public XenbusState BackendState => Testing.BackendState.Read(_guest.Store, $"{_backend}/state");
+
+    /// <summary>Connects to a disk of the guest.</summary>
+    /// <param name="guest">The guest.</param>
+    /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="HypervisorException">The guest has no such disk, or too little memory or grants.</exception>
+    /// <exception cref="TimeoutException">The backend did not follow.</exception>
+    /// <exception cref="InvalidOperationException">The backend closed instead of connecting; the message has its reason.</exception>
+    public static async Task<BlkifFrontend> ConnectAsync(SimulatedGuest guest, string vdev, FrontendOptions? options = null)
+    {
+        var frontend = new BlkifFrontend(guest, VirtualDevice.Parse(vdev), options ?? new FrontendOptions());
+        try
+        {
+            await frontend.ConnectAsync().ConfigureAwait(false);
+            return frontend;
+        }
+        catch
+        {
+            await frontend.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Writes this half's state.</summary>
+    /// <param name="state">The state.</param>
+    public void Announce(XenbusState state) => _guest.Store.Write($"{_frontend}/state", Number((int)state));
+
+    /// <summary>Waits for a state of the backend.</summary>
+    /// <param name="states">States that will do.</param>
+    /// <exception cref="TimeoutException">None came.</exception>
+    public Task<XenbusState> WaitForBackendAsync(params XenbusState[] states) =>
+        Testing.BackendState.WaitAsync(_guest.Store, $"{_backend}/state", state => states.Contains(state), _options.Timeout);
+
+    /// <summary>Closes as the options' style does, and waits until the backend has let go. Afterwards the guest may connect anew.</summary>
+    /// <exception cref="TimeoutException">The backend did not follow.</exception>
+    public async Task CloseAsync()
+    {
+        if (!_connected)
+            return;
+
+        _connected = false;
+        if (_options.Style != FrontendStyle.Grub)
+        {
+            Announce(XenbusState.Closing);
+            await WaitForBackendAsync(XenbusState.Closing, XenbusState.Closed, XenbusState.Unknown).ConfigureAwait(false);
+        }
+
+        Announce(XenbusState.Closed);
+        await WaitForBackendAsync(XenbusState.Closed, XenbusState.Unknown).ConfigureAwait(false);
+        if (_options.Style == FrontendStyle.Grub)
+        {
+            _guest.Store.Write($"{_frontend}/ring-ref", "");
+            _guest.Store.Write($"{_frontend}/event-channel", "");
+        }
+    }
+
+    /// <summary>Closes, takes the grants back, and leaves the device ready for the next driver. Does nothing to a guest that is gone.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_guest.Store.Read($"{_frontend}/state") is not null)
+        {
+            await CloseAsync().ConfigureAwait(false);
+            if (BackendState != XenbusState.Unknown)
+                Announce(XenbusState.Initialising);
+        }
+
+        Queue.Dispose();
+    }
+
+    private async Task ConnectAsync()
+    {
+        if (_options.Style == FrontendStyle.Linux)
+            await WaitForBackendAsync(XenbusState.InitWait).ConfigureAwait(false);
+
+        Offer();
+        _connected = true;
+        Announce(_options.Style == FrontendStyle.MiniOs ? XenbusState.Connected : XenbusState.Initialised);
+        XenbusState answer = await WaitForBackendAsync(XenbusState.Connected, XenbusState.Closing, XenbusState.Closed).ConfigureAwait(false);
+        if (answer != XenbusState.Connected)
+            throw new InvalidOperationException($"The backend did not connect: it went to {answer}.");
+
+        ReadFeatures();
+        if (_options.Style == FrontendStyle.Linux)
+            Announce(XenbusState.Connected);
+    }
+
+    private void Offer()
+    {
+        SimulatedXenStore store = _guest.Store;
+        if (_options.RingPageOrder > 0)
+        {
+            store.Write($"{_frontend}/ring-page-order", Number(_options.RingPageOrder));
+            for (int i = 0; i < Queue.RingReferences.Count; i++)
+                store.Write($"{_frontend}/ring-ref{Number(i)}", Queue.RingReferences[i].ToString());
+        }
+        else
+        {
+            store.Remove($"{_frontend}/ring-page-order");
+            store.Write($"{_frontend}/ring-ref", Queue.RingReferences[0].ToString());
+        }
+
+        store.Write($"{_frontend}/event-channel", Number(Queue.Channel.Port));
+        if (_options.WritesProtocol)
+            store.Write($"{_frontend}/protocol", BlkifProtocols.NameOf(_options.Protocol));
+        else
+            store.Remove($"{_frontend}/protocol");
+    }
+
+    private void ReadFeatures()
+    {
+        const int ReadOnlyInfo = 4; // VDISK_READONLY
+        Length = Read("sectors") * BlkifLimits.SectorSize;
+        SectorSize = (int)Read("sector-size");
+        IsReadOnly = (Read("info") & ReadOnlyInfo) != 0;
+        HasFlush = Read("feature-flush-cache") == 1;
+        HasDiscard = Read("feature-discard") == 1;
+
+        long Read(string key) => long.Parse(_guest.Store.Read($"{_backend}/{key}") ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
+    }
+
+    private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
+}

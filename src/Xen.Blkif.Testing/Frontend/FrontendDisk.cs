@@ -1,0 +1,126 @@
+using System.Collections.Generic;
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Testing;
+
+/// <summary>A frontend's disk as one range of bytes: reads and writes of any length, as many requests at once as the queue's depth allows.</summary>
+/// <remarks>Used by one thread, which owns the queue too and has nothing else under way on it.</remarks>
+public sealed class FrontendDisk
+{
+    private readonly BlkifFrontend _frontend;
+    private readonly Stack<int> _free = new();
+    private readonly (int Offset, int Length)[] _parts;
+
+    internal FrontendDisk(BlkifFrontend frontend)
+    {
+        _frontend = frontend;
+        _parts = new (int, int)[Queue.Depth];
+        for (int slot = Queue.Depth - 1; slot >= 0; slot--)
+            _free.Push(slot);
+    }
+
+    private FrontendQueue Queue => _frontend.Queue;
+
+    /// <summary>Reads.</summary>
+    /// <param name="offset">The first byte, a multiple of the sector size.</param>
+    /// <param name="destination">Filled; a multiple of the sector size long.</param>
+    /// <exception cref="BlkifRequestException">The backend refused or failed a part.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        int issued = 0;
+        BlkifStatus worst = BlkifStatus.Okay;
+        while (issued < destination.Length || _free.Count < Queue.Depth)
+        {
+            issued = Issue(BlkifOperation.Read, offset, issued, destination.Length, default);
+            while (Take(out int slot, ref worst))
+            {
+                (int start, int length) = _parts[slot];
+                Queue.Buffer(slot).Slice(0, length).CopyTo(destination.Slice(start));
+                _free.Push(slot);
+            }
+        }
+
+        ThrowUnlessOkay(worst, BlkifOperation.Read, offset, destination.Length);
+    }
+
+    /// <summary>Writes.</summary>
+    /// <param name="offset">The first byte, a multiple of the sector size.</param>
+    /// <param name="source">What to write; a multiple of the sector size long.</param>
+    /// <exception cref="BlkifRequestException">The backend refused or failed a part.</exception>
+    public void Write(long offset, ReadOnlySpan<byte> source)
+    {
+        int issued = 0;
+        BlkifStatus worst = BlkifStatus.Okay;
+        while (issued < source.Length || _free.Count < Queue.Depth)
+        {
+            issued = Issue(BlkifOperation.Write, offset, issued, source.Length, source);
+            while (Take(out int slot, ref worst))
+                _free.Push(slot);
+        }
+
+        ThrowUnlessOkay(worst, BlkifOperation.Write, offset, source.Length);
+    }
+
+    /// <summary>Brings what was written to stable storage.</summary>
+    /// <exception cref="BlkifRequestException">The backend refused or failed it.</exception>
+    public void Flush()
+    {
+        Queue.Put(BlkifOperation.FlushDiskCache, _free.Peek(), 0, 0);
+        ThrowUnlessOkay(PushAndTake(), BlkifOperation.FlushDiskCache, 0, 0);
+    }
+
+    /// <summary>Says that a range is no longer in use.</summary>
+    /// <param name="offset">The first byte, a multiple of the sector size.</param>
+    /// <param name="length">Bytes, a multiple of the sector size.</param>
+    /// <exception cref="BlkifRequestException">The backend refused or failed it.</exception>
+    public void Discard(long offset, long length)
+    {
+        Queue.PutDiscard((ulong)_free.Peek(), (ulong)offset / BlkifLimits.SectorSize, (ulong)length / BlkifLimits.SectorSize);
+        ThrowUnlessOkay(PushAndTake(), BlkifOperation.Discard, offset, length);
+    }
+
+    private static void ThrowUnlessOkay(BlkifStatus status, BlkifOperation operation, long offset, long length)
+    {
+        if (status != BlkifStatus.Okay)
+            throw new BlkifRequestException(operation, status, offset, length);
+    }
+
+    private int Issue(BlkifOperation operation, long offset, int issued, int length, ReadOnlySpan<byte> source)
+    {
+        while (issued < length && _free.Count > 0)
+        {
+            int slot = _free.Pop();
+            int part = Math.Min(length - issued, FrontendQueue.MaxTransfer);
+            _parts[slot] = (issued, part);
+            if (!source.IsEmpty)
+                source.Slice(issued, part).CopyTo(Queue.Buffer(slot));
+            Queue.Put(operation, slot, (ulong)(offset + issued) / BlkifLimits.SectorSize, part);
+            issued += part;
+        }
+
+        Queue.Push();
+        if (_free.Count < Queue.Depth)
+            _ = Queue.Wait();
+        return issued;
+    }
+
+    private BlkifStatus PushAndTake()
+    {
+        Queue.Push();
+        _ = Queue.Wait();
+        BlkifStatus status = BlkifStatus.Okay;
+        _ = Take(out _, ref status);
+        return status;
+    }
+
+    private bool Take(out int slot, ref BlkifStatus worst)
+    {
+        bool taken = Queue.TryTake(out FrontendCompletion completion);
+        if (!taken && Queue.IsCorrupt)
+            throw new InvalidOperationException("The backend announced responses to requests that were never made.");
+        slot = (int)completion.Id;
+        if (taken && completion.Status != BlkifStatus.Okay)
+            worst = completion.Status;
+        return taken;
+    }
+}

@@ -1,0 +1,38 @@
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Testing;
+
+/// <summary>How the drivers of real guests walk the states when they connect and close.</summary>
+public enum FrontendStyle
+{
+    /// <summary>Waits for the backend's offer, announces 3, waits for the backend, then announces 4. Closes by 5 and 6. (blkfront)</summary>
+    Linux,
+
+    /// <summary>Announces 4 at once, waiting for nothing. Closes by 5 and 6. (mini-os, OVMF)</summary>
+    MiniOs,
+
+    /// <summary>Announces 3 at once, and never 4. Closes by 6 straight away and empties its keys. (GRUB)</summary>
+    Grub,
+}
+
+/// <summary>What a frontend asks for.</summary>
+public sealed record FrontendOptions
+{
+    /// <summary>The layout that it speaks.</summary>
+    public BlkifProtocol Protocol { get; init; }
+
+    /// <summary>Whether it says so in xenstore. One that does not is taken for 32-bit x86 on x86.</summary>
+    public bool WritesProtocol { get; init; } = true;
+
+    /// <summary>The binary logarithm of its ring's pages, 0 to 4, as far as the backend offers it.</summary>
+    public int RingPageOrder { get; init; }
+
+    /// <summary>Requests it can have under way at once, from 1 to the slots of its ring.</summary>
+    public int Depth { get; init; } = 32;
+
+    /// <summary>Whose driver it behaves like.</summary>
+    public FrontendStyle Style { get; init; }
+
+    /// <summary>How long it waits for the backend's next state.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+}
