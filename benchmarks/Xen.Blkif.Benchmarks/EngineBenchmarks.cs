@@ -1,0 +1,58 @@
+using BenchmarkDotNet.Attributes;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+using Xen.Blkif.Testing;
+
+namespace Xen.Blkif.Benchmarks;
+
+/// <summary>A request's whole way: frontend, ring, parser, engine, grant copy, target and back. Per request, everything on one thread.</summary>
+public class EngineBenchmarks
+{
+    private const int Requests = 1024;
+
+    private IBlockTarget _target = null!;
+    private QueuePair _pair = null!;
+
+    /// <summary>The layout that the frontend speaks.</summary>
+    [Params(BlkifProtocol.X64, BlkifProtocol.X86)]
+    public BlkifProtocol Protocol { get; set; }
+
+    /// <summary>Pages in each request.</summary>
+    [Params(1, 11)]
+    public int Segments { get; set; }
+
+    /// <summary>Requests pushed at once.</summary>
+    [Params(1, 8, 32)]
+    public int Batch { get; set; }
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        _target = new MemoryTarget(1 << 20);
+        _pair = new QueuePair(_target, new FrontendOptions { Protocol = Protocol });
+    }
+
+    [GlobalCleanup]
+    public void Cleanup() => _pair.Dispose();
+
+    [Benchmark(OperationsPerInvoke = Requests)]
+    public long Read() => Run(BlkifOperation.Read);
+
+    [Benchmark(OperationsPerInvoke = Requests)]
+    public long Write() => Run(BlkifOperation.Write);
+
+    private long Run(BlkifOperation operation)
+    {
+        long done = 0;
+        while (done < Requests)
+        {
+            for (int slot = 0; slot < Batch; slot++)
+                _pair.Frontend.Put(operation, slot, (ulong)(slot * 8), Segments * 4096);
+            _pair.Run();
+            while (_pair.Frontend.TryTake(out _))
+                done++;
+        }
+
+        return done;
+    }
+}

@@ -1,0 +1,39 @@
+using System.Globalization;
+
+namespace Xen.Blkif.Samples.Loopback;
+
+/// <summary>Sizes as people write them: 4096, 4k, 64M, 2G.</summary>
+internal static class ByteSize
+{
+    public static bool TryParse(string text, out long bytes)
+    {
+        int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch
+        {
+            'K' => 10,
+            'M' => 20,
+            'G' => 30,
+            'T' => 40,
+            _ => 0,
+        };
+        string digits = shift == 0 ? text : text[..^1];
+        bytes = 0;
+        if (!long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long number) || number > long.MaxValue >> shift)
+            return false;
+        bytes = number << shift;
+        return true;
+    }
+
+    public static string Format(long bytes)
+    {
+        string[] units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+        double value = bytes;
+        int unit = 0;
+        while (value >= 1024 && unit < units.Length - 1)
+        {
+            value /= 1024;
+            unit++;
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{value:0.##} {units[unit]}");
+    }
+}

@@ -1,0 +1,59 @@
+using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+using Xen.Blkif.Testing;
+
+namespace Xen.Blkif.Samples.Loopback;
+
+/// <summary>A Xen in this process, a backend that serves the disk, and a guest that has connected to it.</summary>
+internal sealed class Session : IAsyncDisposable
+{
+    private static readonly DomainId GuestId = 1;
+
+    private readonly SimulatedXen _xen;
+    private readonly BlockBackend _backend;
+
+    private Session(SimulatedXen xen, BlockBackend backend, BlkifFrontend frontend)
+    {
+        _xen = xen;
+        _backend = backend;
+        Frontend = frontend;
+    }
+
+    public BlkifFrontend Frontend { get; }
+
+    /// <summary>What the backend counted.</summary>
+    public QueueStatistics Statistics => _backend.Queues[0];
+
+    public static async Task<Session> OpenAsync(IBlockTarget target, LoopbackOptions options, BlkifProtocol protocol)
+    {
+        var xen = new SimulatedXen();
+        try
+        {
+            int ringPages = 1 << options.RingPageOrder;
+            SimulatedGuest guest = xen.CreateGuest(GuestId, memoryPages: ringPages + (options.Depth * BlkifLimits.MaxSegments));
+            BlockBackend backend = await BlockBackend.AttachAsync(xen, GuestId, "xvda", target);
+            BlkifFrontend frontend = await BlkifFrontend.ConnectAsync(guest, "xvda", new FrontendOptions
+            {
+                Protocol = protocol,
+                RingPageOrder = options.RingPageOrder,
+                Depth = options.Depth,
+            });
+            return new Session(xen, backend, frontend);
+        }
+        catch
+        {
+            xen.Dispose();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Frontend.DisposeAsync();
+        await _backend.DisposeAsync();
+        _xen.Dispose();
+    }
+}
