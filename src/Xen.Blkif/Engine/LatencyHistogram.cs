@@ -58,7 +58,7 @@ public sealed class LatencyHistogram
         _max = Math.Max(_max, other._max);
     }
 
-    private static TimeSpan FromNanoseconds(long nanoseconds) => TimeSpan.FromTicks((nanoseconds + 99) / 100);
+    private static TimeSpan FromNanoseconds(long nanoseconds) => TimeSpan.FromTicks((nanoseconds / 100) + (nanoseconds % 100 == 0 ? 0 : 1));
 
     private static int BucketOf(ulong value)
     {
