@@ -7,13 +7,14 @@ usage() {
     cat <<'HELP'
 usage: ./test.sh [-h|--help]
 
-Builds Xen.Blkif.sln in Release and runs all of its tests. Ignored tests are listed at the end with their reasons.
+Builds Xen.Blkif.sln in Release, packs and validates the packages, and runs all tests. Ignored tests are listed at the end with their reasons.
 
 On Debian (and what is made of it), as root, missing tools that tests compare with are installed first:
 gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems). Elsewhere, tests without their tool are ignored.
 
 Environment:
   XEN_BLKIF_REQUIRE_ALL=1   a missing tool fails the tests that need it; set by this script when all are there, or CI=true
+  XEN_BLKIF_HOSTILE_SECONDS how long each hostile frontend writes into its ring; 10 by default
   XEN_BLKIF_RING_SEED=N     repeats a random walk over the rings; a walk prints its own seed
 HELP
 }
@@ -79,6 +80,9 @@ dotnet build Xen.Blkif.sln -c Release -v quiet
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
+
+# Package validation: what compiles against one target framework of a package runs on the others.
+dotnet pack Xen.Blkif.sln -c Release --no-build -v quiet -o "$results/packages"
 set +e
 dotnet test Xen.Blkif.sln -c Release --no-build --logger 'trx;LogFilePrefix=tests' --results-directory "$results" |
     grep -v -e '^Results File:' -e '^Test run for' -e '^A total of' -e '^ *Skipped ' -e '^$'

@@ -81,6 +81,8 @@ internal static class Run
             throw new UserException($"--block-size is a multiple of 512, from 512 to {FrontendQueue.MaxTransfer} (11 pages, the most that a request without indirect segments carries).");
         if (options.Size <= 0 || options.Size % BlkifLimits.SectorSize != 0)
             throw new UserException("--size is a multiple of 512 bytes, for example 64M.");
+        if (options.Image is not null && options.Target == TargetKind.Null)
+            throw new UserException("--target null serves no image: leave out --image, or choose another --target.");
         if (options.ReadOnly && options.Writes)
             throw new UserException("The disk is read-only: leave out --read-only, or what writes to it (--import, --pattern write or randwrite).");
         if (options.ReadOnly && options.IsSelfCheck)

@@ -1,0 +1,83 @@
+using BenchmarkDotNet.Attributes;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+using Xen.Blkif.Testing;
+
+namespace Xen.Blkif.Benchmarks;
+
+/// <summary>Ring, parser and engine without what they serve: no byte is copied, no storage is asked. Per request, both ends on one thread.</summary>
+public class EngineAloneBenchmarks
+{
+    private const int Requests = 1024;
+
+    private QueuePair _pair = null!;
+
+    /// <summary>The layout that the frontend speaks.</summary>
+    [Params(BlkifProtocol.X64, BlkifProtocol.X86)]
+    public BlkifProtocol Protocol { get; set; }
+
+    /// <summary>Pages in each request.</summary>
+    [Params(1, 11)]
+    public int Segments { get; set; }
+
+    /// <summary>Requests pushed at once.</summary>
+    [Params(1, 8, 32)]
+    public int Batch { get; set; }
+
+    [GlobalSetup]
+    public void Setup() =>
+        _pair = new QueuePair(new NoTarget(), new FrontendOptions { Protocol = Protocol }, grants: real => new NoCopies(real));
+
+    [GlobalCleanup]
+    public void Cleanup() => _pair.Dispose();
+
+    [Benchmark(OperationsPerInvoke = Requests)]
+    public long Read()
+    {
+        long done = 0;
+        while (done < Requests)
+        {
+            for (int slot = 0; slot < Batch; slot++)
+                _pair.Frontend.Put(BlkifOperation.Read, slot, (ulong)(slot * 8), Segments * XenPage.Size);
+            _pair.Run();
+            while (_pair.Frontend.TryTake(out _))
+                done++;
+        }
+
+        return done;
+    }
+
+    private sealed class NoCopies(IGrantTable real) : IGrantTable
+    {
+        public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
+
+        public bool Copy(Span<GrantCopySegment> segments) => true;
+    }
+
+    private sealed class NoTarget : IBlockTarget, IBlockQueue
+    {
+        public BlockTargetInfo Info { get; } = new(1 << 20);
+
+        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => this;
+
+        public BlockStatus Submit(in BlockIo io) => BlockStatus.Okay;
+
+        public void Plug()
+        {
+            // Nothing is held back.
+        }
+
+        public void Unplug()
+        {
+            // Nothing was held back.
+        }
+
+        public void Dispose()
+        {
+            // Nothing is held.
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+}

@@ -1,0 +1,40 @@
+namespace Xen.Blkif.Samples.Loopback.Tests;
+
+/// <summary>A folder for the files of one test.</summary>
+internal sealed class Scratch : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("xen-blkif-");
+
+    public string PathOf(string name) => Path.Combine(_folder.FullName, name);
+
+    /// <summary>Makes a file of random bytes.</summary>
+    public string Random(string name, int length, int seed = 1)
+    {
+        byte[] bytes = new byte[length];
+        new Random(seed).NextBytes(bytes);
+        File.WriteAllBytes(PathOf(name), bytes);
+        return PathOf(name);
+    }
+
+    /// <summary>Makes a file of zeros that takes no room.</summary>
+    public string Blank(string name, long length)
+    {
+        using FileStream file = File.Create(PathOf(name));
+        file.SetLength(length);
+        return PathOf(name);
+    }
+
+    /// <summary>Makes an ext4 image with files in it.</summary>
+    public async Task<string> FileSystemAsync(string name, int mebibytes, int contentBytes)
+    {
+        DirectoryInfo content = Directory.CreateDirectory(PathOf("content"));
+        Random(Path.Combine("content", "random.bin"), contentBytes, seed: 2);
+        File.WriteAllText(Path.Combine(content.FullName, "words.txt"), string.Concat(Enumerable.Repeat("xvda ", 10_000)));
+        string image = PathOf(name);
+        Tool.Result made = await Tool.RunDebianAsync("mke2fs", "e2fsprogs", "-q", "-t", "ext4", "-d", content.FullName, image, $"{mebibytes}M");
+        Assert.That(made.ExitCode, Is.Zero, made.Errors);
+        return image;
+    }
+
+    public void Dispose() => _folder.Delete(recursive: true);
+}
