@@ -2,29 +2,59 @@ using Microsoft.Extensions.Logging;
 
 namespace Xen.Blkif.Backend;
 
-/// <summary>What a device has to say to the operator: one line an event.</summary>
+/// <summary>What a device has to say to the operator: one line an event, at a rate that the guest cannot raise.</summary>
+/// <remarks>Used by the device's own flow alone, one line after the other.</remarks>
 internal sealed partial class BackendLog(ILogger logger, string device)
 {
-    private readonly Diagnostics.LogBudget _budget = new();
+    // A guest that walks its states in a loop causes these lines. What went wrong has a budget of its own: it must not be lost among them.
+    private readonly Diagnostics.LogBudget _states = new();
+    private readonly Diagnostics.LogBudget _failures = new();
 
-    public void State(XenbusState state) => Guest(() => LogState(device, state));
-
-    public void Connected(Protocol.BlkifProtocol protocol, int pages) => Guest(() => LogConnected(device, protocol, pages));
-
-    public void Failed(string reason) => Guest(() => LogFailed(device, reason));
-
-    public void StoreFailed(Exception exception) => Guest(() => LogStoreFailed(exception, device));
-
-    public void MemoryKept() => LogMemoryKept(device);
-
-    // A guest that walks its states in a loop causes each of these lines.
-    private void Guest(Action line)
+    public void State(XenbusState state)
     {
-        if (!_budget.TrySpend(out long suppressed))
-            return;
+        if (logger.IsEnabled(LogLevel.Debug) && MaySay(_states))
+            LogState(device, state);
+    }
+
+    public void Connected(Protocol.BlkifProtocol protocol, int pages)
+    {
+        if (logger.IsEnabled(LogLevel.Information) && MaySay(_states))
+            LogConnected(device, protocol, pages);
+    }
+
+    public void Failed(string reason)
+    {
+        if (MaySay(_failures))
+            LogFailed(device, reason);
+    }
+
+    public void StoreFailed(Exception exception)
+    {
+        if (MaySay(_failures))
+            LogStoreFailed(exception, device);
+    }
+
+    public void TargetNotClosed(Exception exception)
+    {
+        if (MaySay(_failures))
+            LogTargetNotClosed(exception, device);
+    }
+
+    public void MemoryKept()
+    {
+        if (MaySay(_failures))
+            LogMemoryKept(device);
+    }
+
+    public void NodesLeft(Exception exception) => LogNodesLeft(exception, device);
+
+    private bool MaySay(Diagnostics.LogBudget budget)
+    {
+        if (!budget.TrySpend(out long suppressed))
+            return false;
         if (suppressed > 0)
             LogSuppressed(device, suppressed);
-        line();
+        return true;
     }
 
     [LoggerMessage(20, LogLevel.Debug, "{Device}: state {State}")]
@@ -44,4 +74,10 @@ internal sealed partial class BackendLog(ILogger logger, string device)
 
     [LoggerMessage(25, LogLevel.Error, "{Device}: the memory of requests that never came back is kept")]
     private partial void LogMemoryKept(string device);
+
+    [LoggerMessage(26, LogLevel.Error, "{Device}: the target threw when its queue was closed")]
+    private partial void LogTargetNotClosed(Exception exception, string device);
+
+    [LoggerMessage(27, LogLevel.Error, "{Device}: the last writes to xenstore failed, its nodes may be left behind")]
+    private partial void LogNodesLeft(Exception exception, string device);
 }

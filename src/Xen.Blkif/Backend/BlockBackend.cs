@@ -11,7 +11,10 @@ namespace Xen.Blkif.Backend;
 /// </remarks>
 public sealed class BlockBackend : IAsyncDisposable
 {
+    private const int LastAttempts = 5;
+
     private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan PauseBetweenLastAttempts = TimeSpan.FromMilliseconds(50);
 
     private readonly IXenHost _xen;
     private readonly DevicePaths _paths;
@@ -24,6 +27,7 @@ public sealed class BlockBackend : IAsyncDisposable
     private readonly SemaphoreSlim _signal = new(0, 1);
     private readonly TaskCompletionSource<bool> _offered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _signalled;
+    private volatile bool _detach;
     private volatile bool _abandon;
 
     private BlockBackend(IXenHost xen, DomainId guest, VirtualDevice device, IBlockTarget target, BackendOptions options, bool ownsNodes)
@@ -34,7 +38,7 @@ public sealed class BlockBackend : IAsyncDisposable
         _paths = new DevicePaths(xen.Domain, options.BackendType, guest, device);
         Name = $"{guest}/{device}";
         _log = new BackendLog(options.LoggerFactory.CreateLogger(typeof(BlockBackend).FullName!), Name);
-        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, Signal);
+        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, _log, Signal);
         Completion = Task.Run(RunAsync);
     }
 
@@ -78,7 +82,7 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <param name="options">How; <see langword="null"/> for the defaults.</param>
     /// <returns>The device, when it is offered to the guest.</returns>
     /// <exception cref="FormatException">The name names no disk.</exception>
-    /// <exception cref="HypervisorException">Xenstore failed.</exception>
+    /// <exception cref="HypervisorException">There are no such nodes, or xenstore failed.</exception>
     public static Task<BlockBackend> ServeAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null) =>
         new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, Checked(options), ownsNodes: false).OfferedAsync();
 
@@ -88,10 +92,13 @@ public sealed class BlockBackend : IAsyncDisposable
     /// </summary>
     public async ValueTask DisposeAsync()
     {
-        if (_ownsNodes && !Completion.IsCompleted)
+        if (_ownsNodes)
         {
-            RequestDetach();
-            await Task.WhenAny(Completion, Task.Delay(_options.DetachTimeout)).ConfigureAwait(false);
+            _detach = true;
+            Signal();
+            using var patience = new CancellationTokenSource();
+            await Task.WhenAny(Completion, Task.Delay(_options.DetachTimeout, patience.Token)).ConfigureAwait(false);
+            patience.Cancel();
         }
 
         _abandon = true;
@@ -104,15 +111,22 @@ public sealed class BlockBackend : IAsyncDisposable
         options ??= new BackendOptions();
         if ((uint)options.MaxRingPageOrder > Rings.RingSize.MaxPageOrder)
             throw new ArgumentOutOfRangeException(nameof(options), options.MaxRingPageOrder, "The largest ring page order is from 0 to 4.");
+        if (options.MaxRequests < 0)
+            throw new ArgumentOutOfRangeException(nameof(options), options.MaxRequests, "Requests under way are at most a positive number, or 0.");
+        if (options.DetachTimeout < TimeSpan.Zero && options.DetachTimeout != Timeout.InfiniteTimeSpan)
+            throw new ArgumentOutOfRangeException(nameof(options), options.DetachTimeout, "A detach timeout is not negative, unless it is infinite.");
+        if (options.BackendType.Length == 0 || !options.BackendType.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '_'))
+            throw new ArgumentException("A backend type consists of small letters, digits, - and _.", nameof(options));
         return options;
     }
 
     private async Task<BlockBackend> OfferedAsync()
     {
-        await Task.WhenAny(_offered.Task, Completion).ConfigureAwait(false);
-        if (Completion.IsFaulted)
-            await Completion.ConfigureAwait(false);
-        return this;
+        if (await Task.WhenAny(_offered.Task, Completion).ConfigureAwait(false) == _offered.Task)
+            return this;
+
+        await Completion.ConfigureAwait(false);
+        throw new HypervisorException($"The disk {Name} could not be offered: {Path} or its frontend's half is not there any more.");
     }
 
     private void Signal()
@@ -134,29 +148,38 @@ public sealed class BlockBackend : IAsyncDisposable
             }
             finally
             {
-                await _machine.CloseAsync().ConfigureAwait(false);
+                await _machine.DisconnectAsync().ConfigureAwait(false);
+                await InsistAsync(_machine.AnnounceClosed).ConfigureAwait(false);
             }
         }
         finally
         {
             if (_ownsNodes)
-                DeviceNodes.Remove(_xen.Store, _paths);
+                await InsistAsync(() => DeviceNodes.Remove(_xen.Store, _paths)).ConfigureAwait(false);
         }
     }
 
     private async Task FollowAsync()
     {
+        bool asked = false;
         while (!_abandon)
         {
             TimeSpan patience = Timeout.InfiniteTimeSpan;
             try
             {
+                if (_detach && !asked)
+                {
+                    _machine.RequestDetach();
+                    asked = true;
+                }
+
                 if (!await _machine.StepAsync().ConfigureAwait(false))
                     return;
                 _offered.TrySetResult(true);
             }
-            catch (HypervisorException e)
+            catch (HypervisorException e) when (_offered.Task.IsCompleted)
             {
+                // Whoever attaches gets the failure of the first step; there is nobody to give a later one to.
                 _log.StoreFailed(e);
                 patience = RetryAfterFailure;
             }
@@ -167,21 +190,26 @@ public sealed class BlockBackend : IAsyncDisposable
         }
     }
 
-    private void RequestDetach()
+    // The last writes of a device: no later step makes up for them, so they are tried a few times, and then the operator has to know.
+    private async Task InsistAsync(Action write)
     {
-        try
+        for (int attempt = 1; ; attempt++)
         {
-            _xen.Store.Transact(store =>
+            try
             {
-                if (store.Read(_paths.InBackend("online")) is null)
+                write();
+                return;
+            }
+            catch (HypervisorException e)
+            {
+                if (attempt == LastAttempts)
+                {
+                    _log.NodesLeft(e);
                     return;
-                store.Write(_paths.InBackend("online"), "0");
-                store.Write(_paths.InBackend("state"), XenbusState.Closing.ToText());
-            });
-        }
-        catch (HypervisorException e)
-        {
-            _log.StoreFailed(e);
+                }
+            }
+
+            await Task.Delay(PauseBetweenLastAttempts).ConfigureAwait(false);
         }
     }
 }

@@ -6,12 +6,14 @@ namespace Xen.Blkif.Backend;
 
 /// <summary>Walks a device's backend half through its states, each step by what xenstore says now.</summary>
 /// <remarks>
-/// Watches coalesce and a guest may jump: no step relies on having seen the one before. One step runs at a time.
+/// Watches coalesce and a guest may jump: no step relies on having seen the one before. One step runs at a time. A step that the store
+/// fails is run again: whatever it had done already, the next one finds and goes on from there.
 /// </remarks>
 internal sealed class DeviceMachine
 {
     private readonly IXenHost _xen;
     private readonly DevicePaths _paths;
+    private readonly BackendNodes _nodes;
     private readonly DomainId _guest;
     private readonly IBlockTarget _target;
     private readonly BackendOptions _options;
@@ -24,8 +26,9 @@ internal sealed class DeviceMachine
     // Set by the engine's thread, taken by the next step.
     private string? _fault;
 
-    // The frontend was refused or stopped: it has to let go before it may connect again.
-    private bool _refused;
+    // Why the frontend was refused or stopped: it has to let go before it may connect again.
+    private string? _refusal;
+    private bool _refusalExplained;
     private volatile XenbusState _state = XenbusState.Initialising;
     private volatile IReadOnlyList<QueueStatistics> _queues = [];
 
@@ -35,17 +38,20 @@ internal sealed class DeviceMachine
     /// <param name="name">What to call the device in logs.</param>
     /// <param name="target">The disk.</param>
     /// <param name="options">How it is served.</param>
+    /// <param name="log">Hears of it.</param>
     /// <param name="signal">Asks for a step; any thread.</param>
-    public DeviceMachine(IXenHost xen, DevicePaths paths, DomainId guest, string name, IBlockTarget target, BackendOptions options, Action signal)
+    public DeviceMachine(
+        IXenHost xen, DevicePaths paths, DomainId guest, string name, IBlockTarget target, BackendOptions options, BackendLog log, Action signal)
     {
         _xen = xen;
         _paths = paths;
+        _nodes = new BackendNodes(xen.Store, paths);
         _guest = guest;
         _target = target;
         _options = options;
         _name = name;
+        _log = log;
         _signal = signal;
-        _log = new BackendLog(options.LoggerFactory.CreateLogger(typeof(BlockBackend).FullName!), name);
     }
 
     /// <summary>The state that the device has announced.</summary>
@@ -62,25 +68,43 @@ internal sealed class DeviceMachine
         if (Interlocked.Exchange(ref _fault, null) is { } fault)
             await RefuseAsync(fault).ConfigureAwait(false);
 
-        string? frontendState = _xen.Store.Read(_paths.InFrontend("state"));
+        string? frontend = _xen.Store.Read(_paths.InFrontend("state"));
         string? online = _xen.Store.Read(_paths.InBackend("online"));
-        if (frontendState is null || online is null)
-        {
-            await CloseAsync().ConfigureAwait(false);
+        if (frontend is null || online is null)
             return false;
+
+        try
+        {
+            return await FollowAsync(XenbusStates.Parse(frontend), online is not "0").ConfigureAwait(false);
         }
-
-        return await FollowAsync(XenbusStates.Parse(frontendState), online is not "0").ConfigureAwait(false);
+#pragma warning disable CA1031 // a target that throws costs the guest this disk, not the process its other devices
+        catch (Exception e) when (e is not HypervisorException)
+#pragma warning restore CA1031
+        {
+            await RefuseAsync(Describe(e)).ConfigureAwait(false);
+            return true;
+        }
     }
 
-    /// <summary>Lets go of the ring, when what is under way has been answered, and announces it.</summary>
-    public async Task CloseAsync()
+    /// <summary>Lets go of the ring, when what is under way has been answered.</summary>
+    public async Task DisconnectAsync()
     {
-        await DisconnectAsync().ConfigureAwait(false);
+        RingConnection? connection = _connection;
+        _connection = null;
+        if (connection is not null)
+            await connection.CloseAsync(_log).ConfigureAwait(false);
 
-        // Everything of the guest's is unmapped before it can read that the device is closed and reuse its pages.
-        Announce(XenbusState.Closed);
+        // What the engine of this connection still had to report is over with it.
+        Interlocked.Exchange(ref _fault, null);
     }
+
+    /// <summary>Announces that the device has ended. Everything of the guest's is unmapped by then: it may reuse its pages.</summary>
+    /// <exception cref="HypervisorException">The store failed.</exception>
+    public void AnnounceClosed() => Announce(XenbusState.Closed);
+
+    /// <summary>Asks the guest for the disk.</summary>
+    /// <exception cref="HypervisorException">The store failed.</exception>
+    public void RequestDetach() => _nodes.RequestDetach();
 
     private async Task<bool> FollowAsync(XenbusState frontend, bool online)
     {
@@ -88,22 +112,17 @@ internal sealed class DeviceMachine
         {
             case XenbusState.Initialising:
                 // A frontend that starts has no ring: one that we still serve belongs to a driver that died without closing.
-                await DisconnectAsync().ConfigureAwait(false);
-                _refused = false;
-                if (!online)
-                {
-                    Announce(XenbusState.Closed);
-                    return false;
-                }
-
-                Offer();
-                return true;
+                await LetGoAsync().ConfigureAwait(false);
+                if (online)
+                    Offer();
+                return online;
 
             case XenbusState.Initialised:
             case XenbusState.Connected:
-                // A frontend may come here without having waited for our offer, and from 1 straight to 4.
-                if (online && !_refused && _connection is null)
-                    await ConnectAsync().ConfigureAwait(false);
+                if (_refusal is not null)
+                    TellRefusal();
+                else if (online)
+                    await ServeAsync().ConfigureAwait(false);
                 return true;
 
             case XenbusState.Closing:
@@ -113,8 +132,8 @@ internal sealed class DeviceMachine
 
             case XenbusState.Closed:
             case XenbusState.Unknown:
-                await CloseAsync().ConfigureAwait(false);
-                _refused = false;
+                await LetGoAsync().ConfigureAwait(false);
+                AnnounceClosed();
                 return online;
 
             default:
@@ -126,32 +145,63 @@ internal sealed class DeviceMachine
     {
         if (_state == XenbusState.InitWait)
             return;
-        _xen.Store.Transact(store =>
-        {
-            if (!Exists(store))
-                return;
-            FeaturePublisher.Write(store, _paths, _target.Info, _options);
-            store.Write(_paths.InBackend("hotplug-status"), "connected");
-            store.Remove(_paths.Error);
-        });
-        Announce(XenbusState.InitWait);
+        _nodes.Offer(_target.Info, _options);
+        Note(XenbusState.InitWait);
     }
 
-    private async Task ConnectAsync()
+    /// <summary>Connects to the ring that the frontend says it has, unless that is the one that is connected.</summary>
+    private async Task ServeAsync()
     {
-        Offer();
+        FrontendKeys? keys;
         try
         {
-            FrontendKeys keys = FrontendKeys.Read(_xen.Store, _paths, _options.MaxRingPageOrder);
-            _connection = RingConnection.Open(_xen, _guest, keys, (ring, channel) => EngineOf(keys, ring, channel), $"blkif {_name}", OnEngineFailed);
-            _queues = [_connection.Statistics];
-            _log.Connected(keys.Protocol, keys.Ring.Length);
-            Announce(XenbusState.Connected);
+            keys = FrontendKeys.Read(_xen.Store, _paths, _options.MaxRingPageOrder);
         }
-        catch (Exception e) when (e is FrontendException or HypervisorException)
+        catch (FrontendException) when (_connection is not null)
+        {
+            // The next driver may be halfway through writing its keys; its state will say when it is done.
+            return;
+        }
+        catch (FrontendException e)
         {
             await RefuseAsync(e.Message).ConfigureAwait(false);
+            return;
         }
+
+        if (keys is null)
+            return;
+
+        // Other keys than those of our ring: a driver died and the next one was quicker than our look at its state.
+        if (_connection is not null && !_connection.Keys.Equals(keys))
+            await DisconnectAsync().ConfigureAwait(false);
+
+        if (_connection is null)
+        {
+            // A frontend may come here without having waited for our offer, and from 1 straight to 4.
+            Offer();
+            if (!await TryConnectAsync(keys).ConfigureAwait(false))
+                return;
+        }
+
+        if (_state != XenbusState.Connected)
+            Announce(XenbusState.Connected);
+    }
+
+    private async Task<bool> TryConnectAsync(FrontendKeys keys)
+    {
+        try
+        {
+            _connection = RingConnection.Open(_xen, _guest, keys, (ring, channel) => EngineOf(keys, ring, channel), $"blkif {_name}", OnEngineFailed);
+        }
+        catch (HypervisorException e)
+        {
+            await RefuseAsync(e.Message).ConfigureAwait(false);
+            return false;
+        }
+
+        _queues = [_connection.Statistics];
+        _log.Connected(keys.Protocol, keys.Ring.Length);
+        return true;
     }
 
     private RequestEngine EngineOf(FrontendKeys keys, IGrantMapping ring, IEventChannel channel) => RequestEngine.Create(new EngineSettings
@@ -172,49 +222,47 @@ internal sealed class DeviceMachine
     // On the engine's thread: the step that follows does the work.
     private void OnEngineFailed(Exception? exception)
     {
-        _fault = exception is null
-            ? "the frontend wrote impossible indices into the ring"
-            : $"serving failed with {exception.GetType().Name}: {exception.Message}";
+        _fault = exception is null ? "the frontend wrote impossible indices into the ring" : Describe(exception);
         _signal();
     }
 
     private async Task RefuseAsync(string reason)
     {
-        _refused = true;
+        _refusal = reason;
+        _refusalExplained = false;
         _log.Failed(reason);
         await DisconnectAsync().ConfigureAwait(false);
-        _xen.Store.Transact(store =>
-        {
-            if (Exists(store))
-                store.Write(_paths.Error, reason);
-        });
+        TellRefusal();
+    }
+
+    private void TellRefusal()
+    {
+        if (!_refusalExplained)
+            _nodes.Explain(_refusal!);
+        _refusalExplained = true;
         Announce(XenbusState.Closing);
     }
 
-    private async Task DisconnectAsync()
+    private async Task LetGoAsync()
     {
-        RingConnection? connection = _connection;
-        _connection = null;
-        if (connection is not null && !await connection.CloseAsync().ConfigureAwait(false))
-            _log.MemoryKept();
-
-        // What the engine of this connection still had to report is over with it.
-        Interlocked.Exchange(ref _fault, null);
+        await DisconnectAsync().ConfigureAwait(false);
+        _refusal = null;
     }
 
-    // Never into nodes that a toolstack has removed: a write would bring them back, and they would stand in the way of the next attach.
+    // What was announced last does not count: a toolstack that wants the disk back writes Closing itself, whatever we said before.
     private void Announce(XenbusState state)
+    {
+        _nodes.Announce(state);
+        Note(state);
+    }
+
+    private void Note(XenbusState state)
     {
         if (_state == state)
             return;
-        _xen.Store.Transact(store =>
-        {
-            if (Exists(store))
-                store.Write(_paths.InBackend("state"), state.ToText());
-        });
         _state = state;
         _log.State(state);
     }
 
-    private bool Exists(IXenStoreAccess store) => store.Read(_paths.InBackend("frontend")) is not null;
+    private static string Describe(Exception e) => $"serving failed with {e.GetType().Name}: {e.Message}";
 }

@@ -17,6 +17,10 @@ internal static class DeviceNodes
             if (store.Read(paths.InFrontend("backend")) is not null || store.Read(paths.InBackend("frontend")) is not null)
                 throw new HypervisorException($"Domain {guest} has a disk {device} already: detach it first, or choose another name.");
 
+            // What a guest made here beforehand would keep the permissions that the guest gave it.
+            store.Remove(paths.Backend);
+            store.Remove(paths.Frontend);
+
             // What is made below a node inherits its permissions, so they come first.
             store.Write(paths.Backend, "");
             store.SetPermissions(paths.Backend, xen.Domain, XenStorePermission.None, new XenStoreEntry(guest, XenStorePermission.Read));
@@ -41,12 +45,11 @@ internal static class DeviceNodes
             store.Write(paths.InFrontend("state"), XenbusState.Initialising.ToText());
         });
 
-    /// <summary>Removes them, with the folder of the guest's disks where it is left empty. Does nothing for what is gone already.</summary>
+    /// <summary>Removes them, and the reason of a failure. Does nothing for what is gone already.</summary>
     public static void Remove(IXenStore xen, DevicePaths paths) => xen.Transact(store =>
     {
-        store.Remove(paths.Backend);
+        paths.RemoveBackend(store);
         store.Remove(paths.Frontend);
-        if (store.List(paths.BackendOfGuest).Count == 0)
-            store.Remove(paths.BackendOfGuest);
+        paths.RemoveError(store);
     });
 }

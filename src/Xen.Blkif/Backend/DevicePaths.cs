@@ -5,19 +5,33 @@ namespace Xen.Blkif.Backend;
 /// <summary>Where a device lives in xenstore. Built from what this domain knows, never from what the guest wrote (XSA-175).</summary>
 internal sealed class DevicePaths(DomainId backendDomain, string backendType, DomainId guest, VirtualDevice device)
 {
-    /// <summary>The backend's half.</summary>
-    public string Backend { get; } = $"/local/domain/{backendDomain}/backend/{backendType}/{guest}/{device.Number}";
+    private readonly string _errorsOfGuest = $"/local/domain/{backendDomain}/error/backend/{backendType}/{guest}";
+    private readonly string _backendOfGuest = $"/local/domain/{backendDomain}/backend/{backendType}/{guest}";
 
-    /// <summary>What holds all disks of this type of the guest.</summary>
-    public string BackendOfGuest { get; } = $"/local/domain/{backendDomain}/backend/{backendType}/{guest}";
+    /// <summary>The backend's half.</summary>
+    public string Backend => $"{_backendOfGuest}/{device.Number}";
 
     /// <summary>The frontend's half, which the guest may write at will.</summary>
     public string Frontend { get; } = $"/local/domain/{guest}/device/vbd/{device.Number}";
 
     /// <summary>Where toolstacks look for the reason of a failure.</summary>
-    public string Error { get; } = $"/local/domain/{backendDomain}/error/backend/{backendType}/{guest}/{device.Number}/error";
+    public string Error => $"{_errorsOfGuest}/{device.Number}/error";
 
     public string InBackend(string key) => $"{Backend}/{key}";
 
     public string InFrontend(string key) => $"{Frontend}/{key}";
+
+    /// <summary>Removes the backend's half, with the folder of the guest's disks where it is left empty.</summary>
+    public void RemoveBackend(IXenStoreAccess store) => RemoveWithEmptyFolder(store, Backend, _backendOfGuest);
+
+    /// <summary>Removes the reason of a failure, with the folder of the guest's where it is left empty.</summary>
+    public void RemoveError(IXenStoreAccess store) => RemoveWithEmptyFolder(store, $"{_errorsOfGuest}/{device.Number}", _errorsOfGuest);
+
+    // Domain numbers are not used again for a long time: an empty folder for each guest there ever was would fill the store.
+    private static void RemoveWithEmptyFolder(IXenStoreAccess store, string path, string folder)
+    {
+        store.Remove(path);
+        if (store.List(folder).Count == 0)
+            store.Remove(folder);
+    }
 }

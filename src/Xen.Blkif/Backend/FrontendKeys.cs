@@ -5,7 +5,7 @@ using Xen.Blkif.Protocol;
 namespace Xen.Blkif.Backend;
 
 /// <summary>What a frontend says of its ring, read once and checked. Every value is one that a hostile guest may have chosen.</summary>
-internal sealed class FrontendKeys
+internal sealed class FrontendKeys : IEquatable<FrontendKeys>
 {
     private FrontendKeys(BlkifProtocol protocol, GrantReference[] ring, uint eventChannel)
     {
@@ -23,10 +23,23 @@ internal sealed class FrontendKeys
     /// <summary>The port that it allocated.</summary>
     public uint EventChannel { get; }
 
-    /// <summary>Reads the keys, as one state of the store.</summary>
+    /// <summary>Reads the keys and the state together, as one state of the store.</summary>
+    /// <returns><see langword="null"/> where the frontend does not say any more that it has a ring.</returns>
     /// <exception cref="FrontendException">A key is missing or makes no sense.</exception>
-    public static FrontendKeys Read(IXenStore store, DevicePaths paths, int maxRingPageOrder) =>
-        store.Transact(access => Read(access, paths, maxRingPageOrder));
+    /// <exception cref="HypervisorException">The store failed, or the guest writes to it all the time.</exception>
+    public static FrontendKeys? Read(IXenStore store, DevicePaths paths, int maxRingPageOrder) => store.Transact(access =>
+        XenbusStates.Parse(access.Read(paths.InFrontend("state"))) is XenbusState.Initialised or XenbusState.Connected
+            ? Read(access, paths, maxRingPageOrder)
+            : null);
+
+    public bool Equals(FrontendKeys? other) =>
+        other is not null && Protocol == other.Protocol && EventChannel == other.EventChannel && Ring.AsSpan().SequenceEqual(other.Ring);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as FrontendKeys);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => (int)EventChannel;
 
     private static FrontendKeys Read(IXenStoreAccess store, DevicePaths paths, int maxRingPageOrder)
     {
@@ -34,26 +47,47 @@ internal sealed class FrontendKeys
         if (!BlkifProtocols.TryParse(name, out BlkifProtocol protocol))
             throw new FrontendException($"the frontend speaks '{Shorten(name)}', which is not x86_64-abi, x86_32-abi or arm-abi");
 
-        // Where the order is present, even as 0, the references are numbered; else a ring-ref0 may be a leftover of an earlier driver.
-        GrantReference[] ring;
-        if (store.Read(paths.InFrontend("ring-page-order")) is { } orderText)
-        {
-            uint order = Number("ring-page-order", orderText);
-            if (order > (uint)maxRingPageOrder)
-                throw new FrontendException($"the frontend's ring-page-order is {order}, more than the {maxRingPageOrder} it was offered");
-            ring = new GrantReference[1 << (int)order];
-            for (int i = 0; i < ring.Length; i++)
-                ring[i] = new GrantReference(NumberAt(string.Format(CultureInfo.InvariantCulture, "ring-ref{0}", i)));
-        }
-        else
-        {
-            ring = [new GrantReference(NumberAt("ring-ref"))];
-        }
-
-        return new FrontendKeys(protocol, ring, NumberAt("event-channel"));
-
-        uint NumberAt(string key) => Number(key, store.Read(paths.InFrontend(key)));
+        return new FrontendKeys(protocol, ReadRing(store, paths, maxRingPageOrder), NumberAt(store, paths, "event-channel"));
     }
+
+    private static GrantReference[] ReadRing(IXenStoreAccess store, DevicePaths paths, int maxRingPageOrder)
+    {
+        // Without an order, a ring-ref0 may be a leftover of an earlier driver.
+        uint? order = ReadOrder(store, paths);
+        if (order is null)
+            return [new GrantReference(NumberAt(store, paths, "ring-ref"))];
+        if (order > (uint)maxRingPageOrder)
+            throw new FrontendException($"the frontend's ring-page-order is {order}, more than the {maxRingPageOrder} it was offered");
+
+        // Some that have one page say so and still do not number it, which Linux's backend takes too.
+        if (order == 0 && store.Read(paths.InFrontend("ring-ref0")) is null)
+            return [new GrantReference(NumberAt(store, paths, "ring-ref"))];
+
+        var ring = new GrantReference[1 << (int)order];
+        for (int i = 0; i < ring.Length; i++)
+            ring[i] = new GrantReference(NumberAt(store, paths, string.Format(CultureInfo.InvariantCulture, "ring-ref{0}", i)));
+        return ring;
+    }
+
+    // num-ring-pages is the older name for the same, in pages; max-ring-pages offers it.
+    private static uint? ReadOrder(IXenStoreAccess store, DevicePaths paths)
+    {
+        if (store.Read(paths.InFrontend("ring-page-order")) is { } text)
+            return Number("ring-page-order", text);
+        if (store.Read(paths.InFrontend("num-ring-pages")) is not { } pagesText)
+            return null;
+
+        uint pages = Number("num-ring-pages", pagesText);
+        for (int order = 0; order < 32; order++)
+        {
+            if (pages == 1u << order)
+                return (uint)order;
+        }
+
+        throw new FrontendException($"the frontend's num-ring-pages is {pages}, which is not a power of two");
+    }
+
+    private static uint NumberAt(IXenStoreAccess store, DevicePaths paths, string key) => Number(key, store.Read(paths.InFrontend(key)));
 
     // Decimal digits and nothing else: no sign, no space, no hexadecimal.
     private static uint Number(string key, string? text)
