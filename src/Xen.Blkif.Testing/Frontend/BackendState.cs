@@ -35,6 +35,20 @@ internal static class BackendState
         }
     }
 
+    /// <summary>The state that a node has now; unknown where it is gone, which a guest cannot tell from a node that it may not read.</summary>
     public static XenbusState Read(IXenStore store, string path) =>
-        int.TryParse(store.Read(path), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? (XenbusState)number : XenbusState.Unknown;
+        int.TryParse(ReadText(store, path), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? (XenbusState)number : XenbusState.Unknown;
+
+    /// <summary>The value that a node has now; <see langword="null"/> where it is gone.</summary>
+    public static string? ReadText(IXenStore store, string path)
+    {
+        try
+        {
+            return store.Read(path);
+        }
+        catch (HypervisorException)
+        {
+            return null;
+        }
+    }
 }

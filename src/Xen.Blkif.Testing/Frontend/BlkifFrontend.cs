@@ -63,7 +63,7 @@ public sealed class BlkifFrontend : IAsyncDisposable
     /// <param name="options">How; <see langword="null"/> for the defaults.</param>
     /// <exception cref="HypervisorException">The guest has no such disk, or too little memory or grants.</exception>
     /// <exception cref="TimeoutException">The backend did not follow.</exception>
-    /// <exception cref="InvalidOperationException">The backend closed instead of connecting; the message has its reason.</exception>
+    /// <exception cref="InvalidOperationException">The backend closed instead of connecting; the message has its state.</exception>
     public static async Task<BlkifFrontend> ConnectAsync(SimulatedGuest guest, string vdev, FrontendOptions? options = null)
     {
         var frontend = new BlkifFrontend(guest, VirtualDevice.Parse(vdev), options ?? new FrontendOptions());
@@ -79,9 +79,20 @@ public sealed class BlkifFrontend : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes this half's state.</summary>
+    /// <summary>Writes this half's state, as a guest's kernel does: not where a toolstack has removed it, which would bring it back.</summary>
     /// <param name="state">The state.</param>
-    public void Announce(XenbusState state) => _guest.Store.Write($"{_frontend}/state", Number((int)state));
+    public void Announce(XenbusState state)
+    {
+        bool done = false;
+        while (!done)
+        {
+            using IXenStoreTransaction transaction = _guest.Store.BeginTransaction();
+            if (transaction.Read($"{_frontend}/state") is null)
+                return;
+            transaction.Write($"{_frontend}/state", Number((int)state));
+            done = transaction.TryCommit();
+        }
+    }
 
     /// <summary>Waits for a state of the backend.</summary>
     /// <param name="states">States that will do.</param>
@@ -112,18 +123,33 @@ public sealed class BlkifFrontend : IAsyncDisposable
         }
     }
 
-    /// <summary>Closes, takes the grants back, and leaves the device ready for the next driver. Does nothing to a guest that is gone.</summary>
+    /// <summary>Closes, takes the grants back, and leaves the device ready for the next driver. Of a guest that is gone nothing is left to do.</summary>
+    /// <exception cref="TimeoutException">The backend did not follow.</exception>
     public async ValueTask DisposeAsync()
     {
-        if (_guest.Store.Read($"{_frontend}/state") is not null)
+        try
         {
             await CloseAsync().ConfigureAwait(false);
-            if (BackendState != XenbusState.Unknown)
-                Announce(XenbusState.Initialising);
+            Announce(XenbusState.Initialising);
+
+            // The next driver may take a Closed that it finds for an answer to its own state, so mini-os does not leave one behind.
+            await Testing.BackendState.WaitAsync(
+                _guest.Store, $"{_backend}/state", state => state != XenbusState.Closed || !IsOnline(), _options.Timeout).ConfigureAwait(false);
+        }
+        catch (HypervisorException) when (IsGuestGone())
+        {
+            // Its grants went with it, and a backend may still be letting go of its pages.
+            Queue.Channel.Dispose();
+            return;
         }
 
         Queue.Dispose();
     }
+
+    private bool IsOnline() => Testing.BackendState.ReadText(_guest.Store, $"{_backend}/online") is not (null or "0");
+
+    // Its connection to the store is closed then; nothing else keeps a guest from reading a node of its own.
+    private bool IsGuestGone() => Testing.BackendState.ReadText(_guest.Store, $"/local/domain/{_guest.Id}") is null;
 
     private async Task ConnectAsync()
     {
