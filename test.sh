@@ -10,12 +10,13 @@ usage: ./test.sh [-h|--help]
 Builds Xen.Blkif.sln in Release, packs and validates the packages, and runs all tests. Ignored tests are listed at the end with their reasons.
 
 On Debian (and what is made of it), as root, missing tools that tests compare with are installed first:
-gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems). Elsewhere, tests without their tool are ignored.
+gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems), strace (failing system calls). Elsewhere, tests without their tool are ignored.
 
 Environment:
   XEN_BLKIF_REQUIRE_ALL=1   a missing tool fails the tests that need it; set by this script when all are there, or CI=true
   XEN_BLKIF_HOSTILE_SECONDS how long each hostile frontend writes into its ring; 10 by default
   XEN_BLKIF_RING_SEED=N     repeats a random walk over the rings; a walk prints its own seed
+  XEN_BLKIF_TARGET_SEED=N   repeats a random walk over the targets; as above
 HELP
 }
 
@@ -25,6 +26,7 @@ missing_packages() {
     has_program gcc || echo gcc
     [ -e /usr/include/xen/io/blkif.h ] || echo libxen-dev
     has_program mke2fs || echo e2fsprogs
+    has_program strace || echo strace
 }
 
 install_missing_packages() {

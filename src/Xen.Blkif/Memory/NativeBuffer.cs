@@ -41,8 +41,13 @@ internal sealed unsafe class NativeBuffer : SafeHandle
     /// <summary>Part of the buffer.</summary>
     /// <param name="offset">The first byte.</param>
     /// <param name="length">Bytes.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range leaves the buffer.</exception>
+    /// <exception cref="ObjectDisposedException">The memory was given back.</exception>
     public Span<byte> Slice(long offset, int length)
     {
+        if (IsClosed)
+            throw new ObjectDisposedException(nameof(NativeBuffer), "The memory was given back: its owner is disposed.");
+
         // SAFETY: the range is checked, so that a span never leaves the allocation.
         if ((ulong)offset > (ulong)Length || (ulong)length > (ulong)(Length - offset))
             throw new ArgumentOutOfRangeException(nameof(offset), offset, $"The range of {length} bytes leaves a buffer of {Length} bytes.");

@@ -9,18 +9,25 @@ public sealed record BlockTargetInfo
     /// <summary>Describes a target that can read and write.</summary>
     /// <param name="length">Its size in bytes: at least one, and a whole number of, sectors of 512 bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">The size is no such number.</exception>
-    public BlockTargetInfo(long length)
-    {
-        if (length <= 0 || length % BlkifLimits.SectorSize != 0)
-            throw new ArgumentOutOfRangeException(nameof(length), length, "A disk has a whole number of sectors of 512 bytes, and at least one.");
-        Length = length;
-    }
+    public BlockTargetInfo(long length) => Length = length;
 
     /// <summary>The size in bytes, a multiple of 512.</summary>
-    public long Length { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is not positive, or no multiple.</exception>
+    public long Length
+    {
+        get;
+        init => field = IsWholeSectors(value) ? value : throw new ArgumentOutOfRangeException(
+            nameof(value), value, "A disk has a whole number of sectors of 512 bytes, and at least one.");
+    }
 
     /// <summary>The smallest transfer in bytes: 512, 1024, 2048 or 4096. Offsets and lengths that a queue is given are multiples of it.</summary>
-    public int LogicalSectorSize { get; init; } = BlkifLimits.SectorSize;
+    /// <exception cref="ArgumentOutOfRangeException">It is none of the four.</exception>
+    public int LogicalSectorSize
+    {
+        get;
+        init => field = value is 512 or 1024 or 2048 or 4096 ? value : throw new ArgumentOutOfRangeException(
+            nameof(value), value, "The logical sector size of a disk is 512, 1024, 2048 or 4096 bytes.");
+    } = BlkifLimits.SectorSize;
 
     /// <summary>The transfer size in bytes below which writes cost more; a power of two, at least the logical sector size.</summary>
     public int PhysicalSectorSize { get; init; } = BlkifLimits.SectorSize;
@@ -35,7 +42,13 @@ public sealed record BlockTargetInfo
     public Capability Discard { get; init; }
 
     /// <summary>The longest discard that a queue takes in one piece, in bytes; a multiple of the logical sector size. Longer ones are split.</summary>
-    public long MaxDiscardLength { get; init; } = 1L << 30;
+    /// <exception cref="ArgumentOutOfRangeException">It is not positive, or no multiple of 512.</exception>
+    public long MaxDiscardLength
+    {
+        get;
+        init => field = IsWholeSectors(value) ? value : throw new ArgumentOutOfRangeException(
+            nameof(value), value, "A discard is cut into pieces of whole sectors, at least one.");
+    } = 1L << 30;
 
     /// <summary>The unit in which storage is given back, in bytes; a multiple of the logical sector size. A hint to the guest.</summary>
     public int DiscardGranularity { get; init; } = BlkifLimits.SectorSize;
@@ -43,4 +56,6 @@ public sealed record BlockTargetInfo
     /// <summary>What requests are checked against before the target gets them.</summary>
     public RequestLimits ToRequestLimits() => new(
         (ulong)Length / BlkifLimits.SectorSize, LogicalSectorSize, ReadOnly, Flush != Capability.None, Discard != Capability.None);
+
+    private static bool IsWholeSectors(long length) => length > 0 && length % BlkifLimits.SectorSize == 0;
 }

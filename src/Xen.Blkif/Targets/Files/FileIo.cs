@@ -1,19 +1,25 @@
 using Microsoft.Extensions.Logging;
+using Xen.Blkif.Diagnostics;
 
 namespace Xen.Blkif.Targets.Files;
 
 /// <summary>Does one request to a file, from start to end, on the calling thread. Any number of threads at once.</summary>
 internal sealed partial class FileIo(string path, PositionalFile file, ILogger logger)
 {
+    private readonly LogBudget _budget = new();
+
+    /// <summary>Does a request. Throws nothing, whatever the system or the logger does: a worker has no one to catch it.</summary>
     public BlockStatus Do(in BlockIo io)
     {
         try
         {
             return Transfer(io);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+#pragma warning disable CA1031 // .NET has many types for the errors of a file (EFBIG is an argument out of range)
+        catch (Exception e)
+#pragma warning restore CA1031
         {
-            LogFailed(io.Kind, path, io.Offset, io.Length, e.Message);
+            Report(io, e);
             return BlockStatus.Error;
         }
     }
@@ -50,8 +56,30 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
         }
     }
 
-    [LoggerMessage(1, LogLevel.Error, "{Operation} failed: '{Path}', {Length} bytes at byte {Offset}: {Reason}")]
-    private partial void LogFailed(BlockIoKind operation, string path, long offset, long length, string reason);
+    // A guest whose disk is full or cut short can fail as many requests as it likes.
+    private void Report(in BlockIo io, Exception reason)
+    {
+        try
+        {
+            long suppressed;
+            lock (_budget)
+            {
+                if (!_budget.TrySpend(out suppressed))
+                    return;
+            }
+
+            LogFailed(io.Kind, path, io.Offset, io.Length, reason.Message, suppressed);
+        }
+#pragma warning disable CA1031 // the request's answer matters more than its line
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            // There is no log to say so.
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Error, "{Operation} failed: '{Path}', {Length} bytes at byte {Offset}: {Reason} ({Suppressed} lines left out before)")]
+    private partial void LogFailed(BlockIoKind operation, string path, long offset, long length, string reason, long suppressed);
 }
 
 /// <summary>Does every request on the queue's own thread.</summary>

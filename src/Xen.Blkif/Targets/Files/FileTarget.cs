@@ -12,6 +12,10 @@ namespace Xen.Blkif.Targets;
 /// </remarks>
 public sealed class FileTarget : IBlockTarget
 {
+    // How .NET reports that a lock is held: EWOULDBLOCK of flock, and ERROR_SHARING_VIOLATION of Windows.
+    private const int WouldBlock = 11;
+    private const int SharingViolation = unchecked((int)0x8007_0020);
+
     private readonly PositionalFile _file;
     private readonly FileTargetOptions _options;
     private readonly FileIo _io;
@@ -91,6 +95,10 @@ public sealed class FileTarget : IBlockTarget
             string remedy = readOnly ? "read it" : "write to it, or serve it read-only";
             string reason = Directory.Exists(path) ? "is a directory" : $"may not be opened: let this user {remedy}";
             throw new TargetException($"The image '{path}' {reason}.", e);
+        }
+        catch (IOException e) when (e.HResult is WouldBlock or SharingViolation)
+        {
+            throw new TargetException($"The image '{path}' is in use: close what has it open, or serve it read-only everywhere.", e);
         }
         catch (IOException e)
         {

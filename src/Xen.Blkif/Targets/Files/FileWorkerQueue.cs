@@ -11,10 +11,13 @@ internal sealed class FileWorkerQueue : IBlockQueue
 
     // Its segments are reused while no more requests wait than once did: no allocation in steady state.
     private readonly ConcurrentQueue<BlockIo> _waiting = new();
+
+    // One permit for each waiting request that may be started, and at the end one for each worker.
     private readonly SemaphoreSlim _ready = new(0);
+
+    // Requests in the queue without a permit. Of the thread that owns the queue, like the flag.
     private int _held;
     private bool _plugged;
-    private volatile bool _closing;
 
     public FileWorkerQueue(FileIo file, IBlockCompletions completions, int workers)
     {
@@ -50,7 +53,6 @@ internal sealed class FileWorkerQueue : IBlockQueue
 
     public void Dispose()
     {
-        _closing = true;
         _ready.Release(_workers.Length);
         foreach (Thread worker in _workers)
             worker.Join();
@@ -62,9 +64,11 @@ internal sealed class FileWorkerQueue : IBlockQueue
         while (true)
         {
             _ready.Wait();
+
+            // A permit without a request is one of the last: nothing is under way when the queue closes.
             if (_waiting.TryDequeue(out BlockIo io))
                 _completions.Complete(io.Slot, _file.Do(io));
-            else if (_closing)
+            else
                 return;
         }
     }

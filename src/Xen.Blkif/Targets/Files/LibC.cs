@@ -18,14 +18,14 @@ internal static unsafe class LibC
     [DllImport("libc", EntryPoint = "lseek64", SetLastError = true)]
     public static extern long Seek(SafeHandle file, long offset, int whence);
 
+    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    public static extern int Sync(SafeHandle file);
+
 #if NETSTANDARD
     [DllImport("libc", EntryPoint = "pread64", SetLastError = true)]
     public static extern nint Read(SafeHandle file, byte* buffer, nint count, long offset);
 
     [DllImport("libc", EntryPoint = "pwrite64", SetLastError = true)]
     public static extern nint Write(SafeHandle file, byte* buffer, nint count, long offset);
-
-    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    public static extern int Sync(SafeHandle file);
 #endif
 }

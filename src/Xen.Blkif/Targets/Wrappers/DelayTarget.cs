@@ -80,11 +80,16 @@ public sealed class DelayTarget : IBlockTarget
         {
             foreach ((int slot, BlockStatus status, long due) in _waiting.GetConsumingEnumerable())
             {
-                long left = due - Stopwatch.GetTimestamp();
-                if (left > 0)
-                    Task.Delay(TimeSpan.FromSeconds((double)left / Stopwatch.Frequency)).GetAwaiter().GetResult();
+                WaitUntil(due);
                 _completions.Complete(slot, status);
             }
+        }
+
+        // Timers have whole milliseconds and may fire a little early: the time is rounded up, and looked at again.
+        private static void WaitUntil(long due)
+        {
+            for (long left = due - Stopwatch.GetTimestamp(); left > 0; left = due - Stopwatch.GetTimestamp())
+                Task.Delay((int)Math.Ceiling(left * 1000.0 / Stopwatch.Frequency)).GetAwaiter().GetResult();
         }
     }
 }

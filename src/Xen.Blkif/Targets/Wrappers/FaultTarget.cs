@@ -34,7 +34,12 @@ public sealed class FaultTarget : IBlockTarget
         public override BlockStatus Submit(in BlockIo io)
         {
             BlockStatus fate = rule(io);
-            return fate == BlockStatus.Okay ? Inner.Submit(io) : fate;
+            return fate switch
+            {
+                BlockStatus.Okay => Inner.Submit(io),
+                BlockStatus.Pending => throw new InvalidOperationException("A fault rule says Okay or a failure: no one would complete what it leaves pending."),
+                _ => fate,
+            };
         }
     }
 }
