@@ -48,7 +48,7 @@ public readonly unsafe struct BlockIo
     /// <summary>Bytes; for a read or write the sum of the vectors, for a flush 0.</summary>
     public long Length { get; }
 
-    /// <summary>The pieces of memory, in the order of the bytes on the target.</summary>
+    /// <summary>The pieces of memory, in the order of the bytes on the target; from a guest, each a whole number of sectors of 512 bytes.</summary>
     public ReadOnlySpan<IoVector> Vectors => new(_vectors, VectorCount);
 
     /// <summary>A read or write.</summary>
