@@ -11,6 +11,8 @@ namespace Xen.Blkif.Tests.Targets;
 internal sealed class TracedThread : IDisposable
 {
     private const int Interrupt = 2; // SIGINT
+    private const int SetTracer = 0x59616d61; // PR_SET_PTRACER
+    private const nint AnyProcess = -1; // PR_SET_PTRACER_ANY
     private readonly Process _strace;
     private readonly string _log;
 
@@ -36,6 +38,9 @@ internal sealed class TracedThread : IDisposable
         var start = new ProcessStartInfo("strace") { RedirectStandardError = true };
         foreach (string argument in (string[])["-o", log, "-P", path, "-p", Path.GetFileName(self), .. expressions.SelectMany(e => (string[])["-e", e])])
             start.ArgumentList.Add(argument);
+
+        // Where only a parent may watch its children (Yama), this asks for the opposite. Elsewhere it fails and is not needed.
+        _ = Control(SetTracer, AnyProcess);
 
         Process strace;
         try
@@ -77,6 +82,9 @@ internal sealed class TracedThread : IDisposable
         Release();
         _strace.Dispose();
     }
+
+    [DllImport("libc", EntryPoint = "prctl")]
+    private static extern int Control(int option, nint value);
 
     [DllImport("libc", EntryPoint = "kill")]
     private static extern int Kill(int process, int signal);

@@ -1,0 +1,45 @@
+namespace Xen.Blkif.Tests.Targets.Writing;
+
+/// <summary>What the documents show is what runs here.</summary>
+internal sealed class DocumentTests
+{
+    [TestCase("writing-a-target.md")]
+    [TestCase("testing.md")]
+    public void Every_example_of_a_document_is_in_the_sources_line_by_line(string name)
+    {
+        string[] blocks = CodeOf(File.ReadAllLines(Path.Combine(Root(), "docs", name)));
+        string[] sources = [.. Directory.GetFiles(Path.Combine(Root(), "tests", "Xen.Blkif.Tests", "Targets", "Writing"), "*.cs")
+            .Select(file => Flush(File.ReadAllLines(file)))];
+
+        Assert.That(blocks, Is.Not.Empty);
+        foreach (string block in blocks)
+            Assert.That(sources.Any(source => source.Contains(block, StringComparison.Ordinal)), Is.True, $"{name} shows what no test has:\n{block}");
+    }
+
+    private static string[] CodeOf(string[] document)
+    {
+        var blocks = new List<string>();
+        for (int i = 0; i < document.Length; i++)
+        {
+            if (document[i] != "```csharp")
+                continue;
+
+            int end = Array.IndexOf(document, "```", i + 1);
+            blocks.Add(Flush(document[(i + 1)..end]));
+            i = end;
+        }
+
+        return [.. blocks];
+    }
+
+    // Without indentation, which is another in a document.
+    private static string Flush(string[] lines) => "\n" + string.Join('\n', lines.Select(line => line.TrimStart())) + "\n";
+
+    private static string Root()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "Xen.Blkif.sln")))
+            folder = Path.GetDirectoryName(folder);
+        return folder ?? throw new DirectoryNotFoundException("There is no Xen.Blkif.sln above the tests.");
+    }
+}
