@@ -213,18 +213,20 @@ internal sealed unsafe class TargetDriver : IBlockCompletions, IDisposable
             return;
 
         _closed = true;
-        Queue.Dispose();
         lock (_gate)
         {
-            // A test that failed may have left a request under way: what a target could still write to is then better leaked.
-            if (!_states.Contains(State.UnderWay))
-            {
-                NativeMemory.AlignedFree(_memory);
-                NativeMemory.Free(_vectors);
-            }
-
             ThrowIfViolated();
+
+            // A test that failed may leave requests under way. A queue is not to be closed then, nor its memory to be freed.
+            if (_states.Contains(State.UnderWay))
+                return;
         }
+
+        Queue.Dispose();
+        NativeMemory.AlignedFree(_memory);
+        NativeMemory.Free(_vectors);
+        lock (_gate)
+            ThrowIfViolated();
     }
 
     // SAFETY: each slot has its own vectors, as many as MaxVectors, and its own room.
