@@ -82,30 +82,39 @@ internal sealed class LeakTests
 
     private static async Task Settles(Held before)
     {
-        Held now = before;
-        await Eventually.IsTrue(() => (now = Held.Now()).Threads <= before.Threads && now.Files <= before.Files, $"back to {before}, from {now}");
+        // What is new is looked for by name, so that a failure says what it is.
+        string[] more = [];
+        await Eventually.IsTrue(() => (more = Held.Now().Beyond(before)).Length == 0, () => $"nothing more is held than before, there is: {string.Join(", ", more)}");
     }
 
     /// <summary>What the process holds: threads that are ours by their name, and open files.</summary>
-    private sealed record Held(int Threads, int Files)
+    private sealed record Held(string[] Threads, string[] Files)
     {
         public static Held Now()
         {
             if (!Directory.Exists("/proc/self/task"))
                 Requirement.IsMissing("there is no /proc");
-            return new Held(Directory.GetDirectories("/proc/self/task").Count(IsOurs), Directory.GetFiles("/proc/self/fd").Length);
+            return new Held(
+                Directory.GetDirectories("/proc/self/task").Select(NameOf).Where(name => name.StartsWith("blkif", StringComparison.Ordinal)).ToArray(),
+                Directory.GetFiles("/proc/self/fd").Select(file => $"{Path.GetFileName(file)}: {new FileInfo(file).LinkTarget}").Where(IsData).ToArray());
         }
 
+        public string[] Beyond(Held before) =>
+            Threads.Length > before.Threads.Length || Files.Length > before.Files.Length ? [.. Threads, .. Files.Except(before.Files)] : [];
+
+        // The runtime loads assemblies when it needs them, and keeps them open.
+        private static bool IsData(string file) => !file.EndsWith(".dll", StringComparison.Ordinal);
+
         // A thread may end while it is looked at.
-        private static bool IsOurs(string task)
+        private static string NameOf(string task)
         {
             try
             {
-                return File.ReadAllText(Path.Combine(task, "comm")).StartsWith("blkif", StringComparison.Ordinal);
+                return File.ReadAllText(Path.Combine(task, "comm"));
             }
             catch (IOException)
             {
-                return false;
+                return "";
             }
         }
     }

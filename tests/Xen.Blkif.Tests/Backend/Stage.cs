@@ -49,7 +49,7 @@ internal sealed class Stage : IAsyncDisposable
 
     /// <summary>Waits until the backend announces a state in the store.</summary>
     public Task BackendIs(XenbusState state) =>
-        Eventually.IsTrue(() => ReadBe("state") == $"{(int)state}", $"the backend's state is {state}, it is {ReadBe("state") ?? "gone"}");
+        Eventually.IsTrue(() => ReadBe("state") == $"{(int)state}", () => $"the backend's state is {state}, it is {ReadBe("state") ?? "gone"}");
 
     /// <summary>What the guest has to do to connect: a ring, an event channel, and the keys that say where they are.</summary>
     public FrontendQueue OfferRing(FrontendOptions? options = null)
