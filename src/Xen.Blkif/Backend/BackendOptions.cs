@@ -16,6 +16,12 @@ public sealed record BackendOptions
     /// <summary>Requests under way at once, at most; 0 for as many as the ring has slots.</summary>
     public int MaxRequests { get; init; }
 
+    /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
+    public bool AllowsDiscard { get; init; } = true;
+
+    /// <summary>Whether the guest is to see a CD-ROM drive. Its target is read-only then, or should be.</summary>
+    public bool IsCdrom { get; init; }
+
     /// <summary>How long a frontend gets to let go of its disk when the device is disposed.</summary>
     public TimeSpan DetachTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

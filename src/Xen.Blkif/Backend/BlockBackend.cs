@@ -23,10 +23,8 @@ public sealed class BlockBackend : IAsyncDisposable
     private readonly DeviceMachine _machine;
     private readonly BackendLog _log;
 
-    // At most one signal waits, however often a guest rewrites its nodes (XSA-349).
-    private readonly SemaphoreSlim _signal = new(0, 1);
+    private readonly StepSignal _signal = new();
     private readonly TaskCompletionSource<bool> _offered = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _signalled;
     private volatile bool _detach;
     private volatile bool _abandon;
 
@@ -38,7 +36,7 @@ public sealed class BlockBackend : IAsyncDisposable
         _paths = new DevicePaths(xen.Domain, options.BackendType, guest, device);
         Name = $"{guest}/{device}";
         _log = new BackendLog(options.LoggerFactory.CreateLogger(typeof(BlockBackend).FullName!), Name);
-        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, _log, Signal);
+        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, _log, _signal.Raise);
         Completion = Task.Run(RunAsync);
     }
 
@@ -70,7 +68,7 @@ public sealed class BlockBackend : IAsyncDisposable
     {
         options = Checked(options);
         VirtualDevice device = VirtualDevice.Parse(vdev);
-        DeviceNodes.Create(xen, new DevicePaths(xen.Domain, options.BackendType, guest, device), guest, device, target.Info);
+        DeviceNodes.Create(xen, new DevicePaths(xen.Domain, options.BackendType, guest, device), guest, device, target.Info, options.IsCdrom);
         return await new BlockBackend(xen, guest, device, target, options, ownsNodes: true).OfferedAsync().ConfigureAwait(false);
     }
 
@@ -95,14 +93,14 @@ public sealed class BlockBackend : IAsyncDisposable
         if (_ownsNodes)
         {
             _detach = true;
-            Signal();
+            _signal.Raise();
             using var patience = new CancellationTokenSource();
             await Task.WhenAny(Completion, Task.Delay(_options.DetachTimeout, patience.Token)).ConfigureAwait(false);
             patience.Cancel();
         }
 
         _abandon = true;
-        Signal();
+        _signal.Raise();
         await Completion.ConfigureAwait(false);
     }
 
@@ -129,19 +127,13 @@ public sealed class BlockBackend : IAsyncDisposable
         throw new HypervisorException($"The disk {Name} could not be offered: {Path} or its frontend's half is not there any more.");
     }
 
-    private void Signal()
-    {
-        if (Interlocked.Exchange(ref _signalled, 1) == 0)
-            _signal.Release();
-    }
-
     private async Task RunAsync()
     {
         try
         {
             // The backend's half is watched too: that is where a toolstack asks for the disk back, and where it vanishes.
-            using IDisposable backend = _xen.Store.Watch(_paths.Backend, _ => Signal());
-            using IDisposable frontend = _xen.Store.Watch(_paths.InFrontend("state"), _ => Signal());
+            using IDisposable backend = _xen.Store.Watch(_paths.Backend, _ => _signal.Raise());
+            using IDisposable frontend = _xen.Store.Watch(_paths.InFrontend("state"), _ => _signal.Raise());
             try
             {
                 await FollowAsync().ConfigureAwait(false);
@@ -184,9 +176,7 @@ public sealed class BlockBackend : IAsyncDisposable
                 patience = RetryAfterFailure;
             }
 
-            // Taken before the store is looked at: what changes from now on signals again.
-            if (await _signal.WaitAsync(patience).ConfigureAwait(false))
-                Interlocked.Exchange(ref _signalled, 0);
+            await _signal.WaitAsync(patience).ConfigureAwait(false);
         }
     }
 

@@ -60,6 +60,8 @@ internal sealed class DeviceMachine
     /// <summary>The queues of the present connection, or of the last.</summary>
     public IReadOnlyList<QueueStatistics> Queues => _queues;
 
+    private BlockTargetInfo Info => _options.AllowsDiscard ? _target.Info : _target.Info with { Discard = Capability.None };
+
     /// <summary>Does what the states of both halves call for.</summary>
     /// <returns>False where the device has ended: detached by the toolstack, or its guest is gone.</returns>
     /// <exception cref="HypervisorException">The store failed; another step may go better.</exception>
@@ -145,7 +147,7 @@ internal sealed class DeviceMachine
     {
         if (_state == XenbusState.InitWait)
             return;
-        _nodes.Offer(_target.Info, _options);
+        _nodes.Offer(Info, _options);
         Note(XenbusState.InitWait);
     }
 
@@ -213,7 +215,7 @@ internal sealed class DeviceMachine
         Grants = _xen.Grants,
         Channel = channel,
         Target = _target,
-        Limits = _target.Info.ToRequestLimits(),
+        Limits = Info.ToRequestLimits(),
         MaxRequests = _options.MaxRequests,
         DeviceName = _name,
         Logger = _options.LoggerFactory.CreateLogger(typeof(RequestEngine).FullName!),

@@ -12,7 +12,8 @@ namespace Xen.Blkif.Backend;
 /// </remarks>
 internal static class FeaturePublisher
 {
-    private const int ReadOnlyInfo = 4; // VDISK_READONLY
+    // VDISK_CDROM, VDISK_REMOVABLE and VDISK_READONLY.
+    private const int CdromInfo = 1, RemovableInfo = 2, ReadOnlyInfo = 4;
 
     public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, BackendOptions options)
     {
@@ -33,7 +34,7 @@ internal static class FeaturePublisher
         Put("sectors", info.Length / BlkifLimits.SectorSize);
         Put("sector-size", info.LogicalSectorSize);
         Put("physical-sector-size", info.PhysicalSectorSize);
-        Put("info", info.ReadOnly ? ReadOnlyInfo : 0);
+        Put("info", (info.ReadOnly ? ReadOnlyInfo : 0) | (options.IsCdrom ? CdromInfo | RemovableInfo : 0));
 
         void Put(string key, long value) => store.Write(paths.InBackend(key), value.ToString(CultureInfo.InvariantCulture));
     }

@@ -31,7 +31,14 @@ internal sealed class CompletionInbox : IBlockCompletions
     public void Expect(int slot) => Volatile.Write(ref _states[slot], UnderWay);
 
     /// <summary>Withdraws it: the request turned out to be done at once.</summary>
-    public void Forget(int slot) => Volatile.Write(ref _states[slot], Idle);
+    /// <returns>False where the target has completed the slot as well. That result is posted already, and there is only one.</returns>
+    public bool TryForget(int slot)
+    {
+        if (Volatile.Read(ref _states[slot]) == Posted)
+            return false;
+        Volatile.Write(ref _states[slot], Idle);
+        return true;
+    }
 
     /// <inheritdoc/>
     public void Complete(int slot, BlockStatus status)
@@ -67,7 +74,7 @@ internal sealed class CompletionInbox : IBlockCompletions
     {
         int next = _next[slot];
         status = _statuses[slot];
-        Forget(slot);
+        Volatile.Write(ref _states[slot], Idle);
         return next;
     }
 

@@ -245,9 +245,8 @@ internal sealed unsafe class RequestEngine<TRequest, TResponse> : RequestEngine
             status = BlockStatus.Error;
         }
 
-        if (status != BlockStatus.Pending)
-            _inbox.Forget(index);
-        return status;
+        // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
+        return status == BlockStatus.Pending || _inbox.TryForget(index) ? status : BlockStatus.Pending;
     }
 
     private bool HasNextStep(RequestSlot* slot, BlockStatus status)

@@ -70,9 +70,20 @@ internal sealed class CompletionInboxTests
         using var bell = new Bell();
         var inbox = new CompletionInbox(1, bell);
         inbox.Expect(0);
-        inbox.Forget(0);
+        Assert.That(inbox.TryForget(0), Is.True);
         Assert.That(() => inbox.Complete(0, BlockStatus.Okay), Throws.InvalidOperationException.With.Message.Contains("slot 0"));
         Assert.That(inbox.TakeAll(), Is.Negative);
+    }
+
+    [Test]
+    public void A_request_that_was_completed_cannot_be_forgotten()
+    {
+        using var bell = new Bell();
+        var inbox = new CompletionInbox(1, bell);
+        inbox.Expect(0);
+        inbox.Complete(0, BlockStatus.Okay);
+        Assert.That(inbox.TryForget(0), Is.False);
+        Assert.That(inbox.TakeAll(), Is.Zero);
     }
 
     [Test]

@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Backend;
+
+/// <summary>Serves every disk that a toolstack offers under one backend type of this domain: what a storage driver domain runs.</summary>
+/// <remarks>Thread-safe. Each disk is a <see cref="BlockBackend"/> of its own; one that fails leaves the others alone.</remarks>
+public sealed partial class BackendWatcher : IAsyncDisposable
+{
+    private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(1);
+
+    private readonly IXenHost _xen;
+    private readonly Func<OfferedDisk, IBlockTarget> _open;
+    private readonly BackendOptions _options;
+    private readonly ILogger _logger;
+    private readonly string _root;
+    private readonly StepSignal _signal = new();
+    private readonly ConcurrentDictionary<string, BlockBackend> _devices = new(StringComparer.Ordinal);
+    private readonly Task _watching;
+    private volatile bool _stopping;
+
+    /// <summary>Starts serving.</summary>
+    /// <param name="xen">The hypervisor. Outlives the watcher.</param>
+    /// <param name="open">
+    /// Opens the storage of a disk, which is disposed with the disk. What it throws becomes the reason of failure that the toolstack reads.
+    /// </param>
+    /// <param name="options">How disks are served; <see langword="null"/> for the defaults.</param>
+    public BackendWatcher(IXenHost xen, Func<OfferedDisk, IBlockTarget> open, BackendOptions? options = null)
+    {
+        _xen = xen;
+        _open = open;
+        _options = options ?? new BackendOptions();
+        _logger = _options.LoggerFactory.CreateLogger(typeof(BackendWatcher).FullName!);
+        _root = $"/local/domain/{xen.Domain}/backend/{_options.BackendType}";
+        _watching = Task.Run(WatchAsync);
+    }
+
+    /// <summary>The disks that are served now.</summary>
+    public IReadOnlyList<BlockBackend> Devices => [.. _devices.Values];
+
+    /// <summary>Closes every disk and ends. The toolstack's nodes stay.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _stopping = true;
+        _signal.Raise();
+        await _watching.ConfigureAwait(false);
+        foreach (BlockBackend device in _devices.Values)
+            await device.DisposeAsync().ConfigureAwait(false);
+        while (!_devices.IsEmpty)
+            await _signal.WaitAsync(RetryAfterFailure).ConfigureAwait(false);
+    }
+
+    private async Task WatchAsync()
+    {
+        using IDisposable watch = _xen.Store.Watch(_root, _ => _signal.Raise());
+        while (!_stopping)
+        {
+            TimeSpan patience = Timeout.InfiniteTimeSpan;
+            try
+            {
+                await ScanAsync().ConfigureAwait(false);
+            }
+            catch (HypervisorException e)
+            {
+                LogStoreFailed(e, _root);
+                patience = RetryAfterFailure;
+            }
+
+            await _signal.WaitAsync(patience).ConfigureAwait(false);
+        }
+    }
+
+    private async Task ScanAsync()
+    {
+        foreach (string guest in _xen.Store.List(_root))
+        {
+            if (!int.TryParse(guest, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id >= DomainId.FirstReserved)
+                continue;
+            foreach (string number in _xen.Store.List($"{_root}/{guest}"))
+            {
+                string backend = $"{_root}/{guest}/{number}";
+                if (!_devices.ContainsKey(backend) && OfferedDisk.Read(_xen.Store, backend, id, number) is { } offer)
+                    await ServeAsync(backend, offer).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task ServeAsync(string backend, OfferedDisk offer)
+    {
+        IBlockTarget? target = null;
+        try
+        {
+            target = _open(offer);
+            BackendOptions options = _options with { IsCdrom = offer.IsCdrom, AllowsDiscard = offer.AllowsDiscard };
+            BlockBackend device = await BlockBackend.ServeAsync(_xen, offer.Guest, offer.Device.Name, target, options).ConfigureAwait(false);
+            _devices[backend] = device;
+            _ = ForgetWhenEndedAsync(backend, device, target);
+            LogServing(offer.Guest, offer.Device, offer.Params);
+        }
+#pragma warning disable CA1031 // whatever is wrong with one disk is that disk's alone
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            if (target is not null)
+                await target.DisposeAsync().ConfigureAwait(false);
+            LogNotServed(offer.Guest, offer.Device, offer.Params, e.Message);
+            Explain(backend, offer, e.Message);
+        }
+    }
+
+    private async Task ForgetWhenEndedAsync(string backend, BlockBackend device, IBlockTarget target)
+    {
+        await Task.WhenAny(device.Completion).ConfigureAwait(false);
+        await target.DisposeAsync().ConfigureAwait(false);
+        _devices.TryRemove(backend, out _);
+        LogEnded(device.Name);
+
+        // The same disk may have been offered again meanwhile.
+        _signal.Raise();
+    }
+
+    // Where toolstacks and people look: hotplug-error for the scripts, error/ for the rest.
+    private void Explain(string backend, OfferedDisk offer, string reason) => _xen.Store.Transact(store =>
+    {
+        if (store.Read($"{backend}/frontend") is null)
+            return;
+        store.Write($"{backend}/hotplug-error", reason);
+        store.Write($"{backend}/hotplug-status", "error");
+        store.Write(new DevicePaths(_xen.Domain, _options.BackendType, offer.Guest, offer.Device).Error, reason);
+        store.Write($"{backend}/state", XenbusState.Closed.ToText());
+    });
+
+    [LoggerMessage(40, LogLevel.Information, "{Guest}/{Device}: serving {Params}")]
+    private partial void LogServing(DomainId guest, VirtualDevice device, string @params);
+
+    [LoggerMessage(41, LogLevel.Error, "{Guest}/{Device}: {Params} cannot be served: {Reason}")]
+    private partial void LogNotServed(DomainId guest, VirtualDevice device, string @params, string reason);
+
+    [LoggerMessage(42, LogLevel.Information, "{Device}: ended")]
+    private partial void LogEnded(string device);
+
+    [LoggerMessage(43, LogLevel.Warning, "{Root} cannot be looked through")]
+    private partial void LogStoreFailed(Exception exception, string root);
+}
