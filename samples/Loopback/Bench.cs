@@ -11,6 +11,7 @@ internal sealed class Bench(Session session, string protocol, LoopbackOptions op
     private static readonly double NanosecondsPerTick = 1e9 / Stopwatch.Frequency;
 
     private readonly FrontendQueue _queue = session.Frontend.Queue;
+    private readonly long[] _offsets = new long[session.Frontend.Queue.Depth];
     private readonly long[] _started = new long[session.Frontend.Queue.Depth];
     private readonly LatencyHistogram _latency = new();
     private readonly Random _random = new(1);
@@ -52,10 +53,10 @@ internal sealed class Bench(Session session, string protocol, LoopbackOptions op
             progress.Report((double)(now - start) / duration);
             while (_queue.TryTake(out FrontendCompletion completion))
             {
-                if (completion.Status != BlkifStatus.Okay)
-                    throw new BlkifRequestException(completion.Operation, completion.Status, -1, options.BlockSize);
-
                 int slot = (int)completion.Id;
+                if (completion.Status != BlkifStatus.Okay)
+                    throw new BlkifRequestException(completion.Operation, completion.Status, _offsets[slot], options.BlockSize);
+
                 _latency.Record((long)((now - _started[slot]) * NanosecondsPerTick));
                 if (now - start < duration)
                     Put(slot, now);
@@ -69,6 +70,7 @@ internal sealed class Bench(Session session, string protocol, LoopbackOptions op
     {
         long block = IsRandom ? _random.NextInt64(_blocks) : _next++ % _blocks;
         _started[slot] = now;
+        _offsets[slot] = block * options.BlockSize;
         _queue.Put(IsWrite ? BlkifOperation.Write : BlkifOperation.Read, slot, (ulong)(block * options.BlockSize / BlkifLimits.SectorSize), options.BlockSize);
     }
 

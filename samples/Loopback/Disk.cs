@@ -51,7 +51,13 @@ internal sealed class Disk : IAsyncDisposable
         {
             using (FileStream image = File.Create(path))
                 image.SetLength(options.Size);
-            return new Disk(FileTarget.Open(path), "a temporary image", path);
+            FileTarget target = FileTarget.Open(path);
+
+            // Open is all that it needs to be: without a name it goes with the program, however that ends.
+            if (OperatingSystem.IsWindows())
+                return new Disk(target, "a temporary image", path);
+            File.Delete(path);
+            return new Disk(target, "a temporary image", null);
         }
         catch
         {

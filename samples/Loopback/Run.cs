@@ -89,8 +89,9 @@ internal static class Run
             throw new UserException("The disk is read-only: name what to read with --image, or leave out --read-only.");
         if (options.Import is not null && !File.Exists(options.Import))
             throw new UserException($"The file '{options.Import}' to import does not exist.");
-        if (options.Export is not null && options.Image is not null
-            && string.Equals(Path.GetFullPath(options.Export), Path.GetFullPath(options.Image), StringComparison.Ordinal))
+        if (options.Import is not null && new FileInfo(options.Import).Length == 0)
+            throw new UserException($"The file '{options.Import}' to import is empty, or no regular file.");
+        if (options.Export is not null && options.Image is not null && string.Equals(RealPath(options.Export), RealPath(options.Image), StringComparison.Ordinal))
         {
             throw new UserException($"--export would overwrite the image '{options.Image}' itself: choose another file.");
         }
@@ -98,6 +99,8 @@ internal static class Run
         if (options.Export is not null && Path.GetDirectoryName(Path.GetFullPath(options.Export)) is { } folder && !Directory.Exists(folder))
             throw new UserException($"The folder '{folder}' to export to does not exist.");
     }
+
+    private static string RealPath(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
 
     private static void CheckDisk(LoopbackOptions options, Disk disk)
     {

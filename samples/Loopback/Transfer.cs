@@ -32,19 +32,23 @@ internal sealed class Transfer(Session session, string protocol, IProgress<doubl
         return null;
     });
 
-    /// <summary>Writes the whole disk to a file, which appears under its name when it is complete.</summary>
+    /// <summary>Writes the whole disk to a file, which, where it is new, appears under its name when it is complete.</summary>
     public Measurement Export(string path) => Measurement.Take(session, protocol, "export", s => s.Reads, clock =>
     {
-        string partial = path + ".partial";
+        // What is there already is written to, not replaced: it may be a device, or a link to one.
+        bool isNew = !File.Exists(path);
+        string written = isNew ? path + ".partial" : path;
         try
         {
-            using (FileStream file = File.Create(partial))
+            using (FileStream file = new(written, FileMode.Create, FileAccess.Write, FileShare.None))
                 ReadAll(clock, chunk => file.Write(chunk));
-            File.Move(partial, path, overwrite: true);
+            if (isNew)
+                File.Move(written, path);
         }
         catch
         {
-            File.Delete(partial);
+            if (isNew)
+                File.Delete(written);
             throw;
         }
 

@@ -48,6 +48,8 @@ public sealed class BlkifFrontend : IAsyncDisposable
     /// <summary>Whether the backend offers flushes.</summary>
     public bool HasFlush { get; private set; }
 
+    internal TimeSpan Timeout => _options.Timeout;
+
     /// <summary>The backend's half in xenstore.</summary>
     public string BackendPath => _backend;
 

@@ -4,7 +4,10 @@ using Xen.Blkif.Protocol;
 namespace Xen.Blkif.Testing;
 
 /// <summary>A frontend's disk as one range of bytes: reads and writes of any length, as many requests at once as the queue's depth allows.</summary>
-/// <remarks>Used by one thread, which owns the queue too and has nothing else under way on it.</remarks>
+/// <remarks>
+/// Used by one thread, which owns the queue too and has nothing else under way on it. Every method throws a <see cref="TimeoutException"/>
+/// where the backend answers nothing for <see cref="FrontendOptions.Timeout"/>; the disk is of no use after that.
+/// </remarks>
 public sealed class FrontendDisk
 {
     private readonly BlkifFrontend _frontend;
@@ -100,17 +103,23 @@ public sealed class FrontendDisk
 
         Queue.Push();
         if (_free.Count < Queue.Depth)
-            _ = Queue.Wait();
+            Wait();
         return issued;
     }
 
     private BlkifStatus PushAndTake()
     {
         Queue.Push();
-        _ = Queue.Wait();
+        Wait();
         BlkifStatus status = BlkifStatus.Okay;
         _ = Take(out _, ref status);
         return status;
+    }
+
+    private void Wait()
+    {
+        if (!Queue.Wait((int)_frontend.Timeout.TotalMilliseconds))
+            throw new TimeoutException($"The backend has answered nothing for {_frontend.Timeout.TotalSeconds:0.#} s; its state is {_frontend.BackendState}.");
     }
 
     private bool Take(out int slot, ref BlkifStatus worst)

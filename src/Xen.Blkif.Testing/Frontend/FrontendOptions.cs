@@ -33,6 +33,6 @@ public sealed record FrontendOptions
     /// <summary>Whose driver it behaves like.</summary>
     public FrontendStyle Style { get; init; }
 
-    /// <summary>How long it waits for the backend's next state.</summary>
+    /// <summary>How long it waits for the backend's next state, and for any response.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -66,7 +66,7 @@ internal sealed partial class BackendLog(ILogger logger, string device)
     [LoggerMessage(22, LogLevel.Warning, "{Device}: closed: {Reason}")]
     private partial void LogFailed(string device, string reason);
 
-    [LoggerMessage(23, LogLevel.Warning, "{Device}: xenstore")]
+    [LoggerMessage(23, LogLevel.Warning, "{Device}: xenstore failed, trying again")]
     private partial void LogStoreFailed(Exception exception, string device);
 
     [LoggerMessage(24, LogLevel.Information, "{Device}: {Suppressed} lines left out")]

@@ -114,7 +114,17 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     private async Task ForgetWhenEndedAsync(string backend, BlockBackend device, IBlockTarget target)
     {
         await Task.WhenAny(device.Completion).ConfigureAwait(false);
-        await target.DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            await target.DisposeAsync().ConfigureAwait(false);
+        }
+#pragma warning disable CA1031 // a target that cannot even close must not keep its disk from being offered again
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            LogNotClosed(e, device.Name);
+        }
+
         _devices.TryRemove(backend, out _);
         LogEnded(device.Name);
 
@@ -141,6 +151,9 @@ public sealed partial class BackendWatcher : IAsyncDisposable
 
     [LoggerMessage(42, LogLevel.Information, "{Device}: ended")]
     private partial void LogEnded(string device);
+
+    [LoggerMessage(44, LogLevel.Error, "{Device}: the target threw when it was closed")]
+    private partial void LogNotClosed(Exception exception, string device);
 
     [LoggerMessage(43, LogLevel.Warning, "{Root} cannot be looked through")]
     private partial void LogStoreFailed(Exception exception, string root);

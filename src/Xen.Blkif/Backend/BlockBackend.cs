@@ -111,8 +111,8 @@ public sealed class BlockBackend : IAsyncDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.MaxRingPageOrder, "The largest ring page order is from 0 to 4.");
         if (options.MaxRequests < 0)
             throw new ArgumentOutOfRangeException(nameof(options), options.MaxRequests, "Requests under way are at most a positive number, or 0.");
-        if (options.DetachTimeout < TimeSpan.Zero && options.DetachTimeout != Timeout.InfiniteTimeSpan)
-            throw new ArgumentOutOfRangeException(nameof(options), options.DetachTimeout, "A detach timeout is not negative, unless it is infinite.");
+        if (options.DetachTimeout != Timeout.InfiniteTimeSpan && (options.DetachTimeout < TimeSpan.Zero || options.DetachTimeout > TimeSpan.FromDays(1)))
+            throw new ArgumentOutOfRangeException(nameof(options), options.DetachTimeout, "A detach timeout is from zero to a day, or infinite.");
         if (options.BackendType.Length == 0 || !options.BackendType.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '_'))
             throw new ArgumentException("A backend type consists of small letters, digits, - and _.", nameof(options));
         return options;
@@ -124,7 +124,7 @@ public sealed class BlockBackend : IAsyncDisposable
             return this;
 
         await Completion.ConfigureAwait(false);
-        throw new HypervisorException($"The disk {Name} could not be offered: {Path} or its frontend's half is not there any more.");
+        throw new HypervisorException($"The disk {Name} could not be offered: {Path} or its frontend's half is not in xenstore; let the toolstack make both halves first.");
     }
 
     private async Task RunAsync()

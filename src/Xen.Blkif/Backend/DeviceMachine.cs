@@ -21,6 +21,9 @@ internal sealed class DeviceMachine
     private readonly string _name;
     private readonly Action _signal;
 
+    // One for all connections: a guest that connects again and again gets no fresh budget of lines.
+    private readonly EngineLog _engineLog;
+
     private RingConnection? _connection;
 
     // Set by the engine's thread, taken by the next step.
@@ -29,6 +32,7 @@ internal sealed class DeviceMachine
     // Why the frontend was refused or stopped: it has to let go before it may connect again.
     private string? _refusal;
     private bool _refusalExplained;
+    private bool _readOnly;
     private volatile XenbusState _state = XenbusState.Initialising;
     private volatile IReadOnlyList<QueueStatistics> _queues = [];
 
@@ -52,6 +56,7 @@ internal sealed class DeviceMachine
         _name = name;
         _log = log;
         _signal = signal;
+        _engineLog = new EngineLog(options.LoggerFactory.CreateLogger(typeof(RequestEngine).FullName!), name);
     }
 
     /// <summary>The state that the device has announced.</summary>
@@ -60,7 +65,18 @@ internal sealed class DeviceMachine
     /// <summary>The queues of the present connection, or of the last.</summary>
     public IReadOnlyList<QueueStatistics> Queues => _queues;
 
-    private BlockTargetInfo Info => _options.AllowsDiscard ? _target.Info : _target.Info with { Discard = Capability.None };
+    // What the target can do, less what the toolstack does not allow (XSA-142).
+    private BlockTargetInfo Info
+    {
+        get
+        {
+            BlockTargetInfo info = _target.Info;
+            info.Validate();
+            if (_readOnly)
+                info = info with { ReadOnly = true };
+            return _readOnly || !_options.AllowsDiscard ? info with { Discard = Capability.None } : info;
+        }
+    }
 
     /// <summary>Does what the states of both halves call for.</summary>
     /// <returns>False where the device has ended: detached by the toolstack, or its guest is gone.</returns>
@@ -74,6 +90,9 @@ internal sealed class DeviceMachine
         string? online = _xen.Store.Read(_paths.InBackend("online"));
         if (frontend is null || online is null)
             return false;
+
+        // As all backends read it: the disk is writable only where the mode says so.
+        _readOnly = _xen.Store.Read(_paths.InBackend("mode"))?.IndexOf('w') is not >= 0;
 
         try
         {
@@ -217,8 +236,7 @@ internal sealed class DeviceMachine
         Target = _target,
         Limits = Info.ToRequestLimits(),
         MaxRequests = _options.MaxRequests,
-        DeviceName = _name,
-        Logger = _options.LoggerFactory.CreateLogger(typeof(RequestEngine).FullName!),
+        Log = _engineLog,
     });
 
     // On the engine's thread: the step that follows does the work.

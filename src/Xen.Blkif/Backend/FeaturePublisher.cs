@@ -15,8 +15,17 @@ internal static class FeaturePublisher
     // VDISK_CDROM, VDISK_REMOVABLE and VDISK_READONLY.
     private const int CdromInfo = 1, RemovableInfo = 2, ReadOnlyInfo = 4;
 
+    // What another backend, or this one for another target, may have offered here before.
+    private static readonly string[] Optional =
+    [
+        "feature-discard", "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments", "multi-queue-max-queues",
+    ];
+
     public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, BackendOptions options)
     {
+        foreach (string key in Optional)
+            store.Remove(paths.InBackend(key));
+
         Put("max-ring-page-order", options.MaxRingPageOrder);
         Put("max-ring-pages", 1 << options.MaxRingPageOrder);
         Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);

@@ -77,8 +77,14 @@ internal sealed class RingConnection
             log.MemoryKept();
         }
 
-        _channel.Dispose();
-        _mapping.Dispose();
+        try
+        {
+            _channel.Dispose();
+        }
+        finally
+        {
+            _mapping.Dispose();
+        }
     }
 
     private void DisposeEngine(BackendLog log)

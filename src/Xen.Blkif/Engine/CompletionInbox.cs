@@ -32,13 +32,8 @@ internal sealed class CompletionInbox : IBlockCompletions
 
     /// <summary>Withdraws it: the request turned out to be done at once.</summary>
     /// <returns>False where the target has completed the slot as well. That result is posted already, and there is only one.</returns>
-    public bool TryForget(int slot)
-    {
-        if (Volatile.Read(ref _states[slot]) == Posted)
-            return false;
-        Volatile.Write(ref _states[slot], Idle);
-        return true;
-    }
+    // An exchange, for the other completion may come from another thread at this very moment.
+    public bool TryForget(int slot) => Interlocked.CompareExchange(ref _states[slot], Idle, UnderWay) == UnderWay;
 
     /// <inheritdoc/>
     public void Complete(int slot, BlockStatus status)

@@ -1,23 +1,32 @@
 using Microsoft.Extensions.Logging;
 using Xen.Blkif.Diagnostics;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Engine;
 
 /// <summary>What an engine has to say to the operator, at a rate that the guest cannot raise.</summary>
 internal sealed partial class EngineLog(ILogger logger, string device)
 {
-    private readonly LogBudget _budget = new();
+    // What the storage does wrong must not be lost among what the guest does wrong.
+    private readonly LogBudget _refusals = new();
+    private readonly LogBudget _failures = new();
 
     public void Refused(Refusal refusal, byte operation, ulong sector)
     {
-        if (_budget.TrySpend(out long suppressed))
+        if (_refusals.TrySpend(out long suppressed))
             LogRefused(device, refusal, operation, sector, suppressed);
+    }
+
+    public void Failed(BlockRequestKind kind, long offset, long length, BlockStatus status)
+    {
+        if (_failures.TrySpend(out long suppressed))
+            LogFailed(device, kind, length, offset, status, suppressed);
     }
 
     public void TargetThrew(Exception exception)
     {
-        if (_budget.TrySpend(out long suppressed))
+        if (_failures.TrySpend(out long suppressed))
             LogTargetThrew(exception, device, suppressed);
     }
 
@@ -26,4 +35,7 @@ internal sealed partial class EngineLog(ILogger logger, string device)
 
     [LoggerMessage(11, LogLevel.Error, "{Device}: the target threw instead of failing a request ({Suppressed} lines left out before)")]
     private partial void LogTargetThrew(Exception exception, string device, long suppressed);
+
+    [LoggerMessage(12, LogLevel.Error, "{Device}: {Kind} of {Length} bytes at byte {Offset} ended as {Status} ({Suppressed} lines left out before)")]
+    private partial void LogFailed(string device, BlockRequestKind kind, long length, long offset, BlockStatus status, long suppressed);
 }

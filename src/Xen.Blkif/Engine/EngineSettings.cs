@@ -18,9 +18,6 @@ public sealed record EngineSettings
     /// <summary>Bytes of the ring: 4096 shifted by the page order, 0 to 4.</summary>
     public required int RingLength { get; init; }
 
-    /// <summary>Where the ring's indices start: 0 for a new ring, its <c>rsp_prod</c> to go on with a living one.</summary>
-    public uint RingIndex { get; init; }
-
     /// <summary>The guest.</summary>
     public required DomainId Domain { get; init; }
 
@@ -44,4 +41,7 @@ public sealed record EngineSettings
 
     /// <summary>Hears of refused requests, at a bounded rate.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
+
+    /// <summary>What says it, where several engines of one device share a budget of lines.</summary>
+    internal EngineLog? Log { get; init; }
 }

@@ -33,7 +33,8 @@ internal sealed unsafe class RequestEngine<TRequest, TResponse> : RequestEngine
     public RequestEngine(EngineSettings settings)
         : base(settings)
     {
-        _ring = new BackRing<TRequest, TResponse>(settings.RingAddress, settings.RingLength, settings.RingIndex);
+        settings.Target.Info.Validate();
+        _ring = new BackRing<TRequest, TResponse>(settings.RingAddress, settings.RingLength);
         int slots = settings.MaxRequests > 0 ? Math.Min(settings.MaxRequests, (int)_ring.Size) : (int)_ring.Size;
         _pool = new RequestPool<TRequest>(slots);
         _guest = new GuestBuffers(settings.Grants, settings.Domain, slots);
@@ -41,7 +42,7 @@ internal sealed unsafe class RequestEngine<TRequest, TResponse> : RequestEngine
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);
         _maxDiscard = settings.Target.Info.MaxDiscardLength;
-        _log = new EngineLog(settings.Logger, settings.DeviceName);
+        _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
         _taken = new int[slots];
         _finished = new int[slots];
     }
@@ -275,6 +276,8 @@ internal sealed unsafe class RequestEngine<TRequest, TResponse> : RequestEngine
     {
         if (status != BlockStatus.Okay)
         {
+            _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
+
             // A transfer is always supported; a target that says otherwise failed.
             bool optional = slot->Kind is BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite or BlockRequestKind.Discard;
             slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;

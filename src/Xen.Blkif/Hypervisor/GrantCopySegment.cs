@@ -45,7 +45,7 @@ public readonly struct GrantCopySegment : IEquatable<GrantCopySegment>
     /// <summary>The domain that owns the granted page.</summary>
     public DomainId Domain => new((int)(Foreign >> 48));
 
-    /// <summary>How it went; meaningful after the copy.</summary>
+    /// <summary>How it went. A failure from the start, so that a piece that no copy reported on does not pass for done.</summary>
     public GrantStatus Status => (GrantStatus)_status;
 
     private ulong Foreign => ToGuest ? _destination : _source;
@@ -57,7 +57,7 @@ public readonly struct GrantCopySegment : IEquatable<GrantCopySegment>
     /// <param name="offset">The first byte in the page, 0 to 4095.</param>
     /// <param name="length">Bytes, with the offset at most 4096.</param>
     public static GrantCopySegment IntoGuest(nint local, DomainId domain, GrantReference reference, int offset, int length) =>
-        new((ulong)local, Pack(domain, reference, offset), (ushort)length, DestinationIsGrant, 0);
+        new((ulong)local, Pack(domain, reference, offset), (ushort)length, DestinationIsGrant, (short)GrantStatus.GeneralError);
 
     /// <summary>A piece that goes from a guest's page into local memory.</summary>
     /// <param name="local">Where the bytes go.</param>
@@ -66,7 +66,7 @@ public readonly struct GrantCopySegment : IEquatable<GrantCopySegment>
     /// <param name="offset">The first byte in the page, 0 to 4095.</param>
     /// <param name="length">Bytes, with the offset at most 4096.</param>
     public static GrantCopySegment OutOfGuest(nint local, DomainId domain, GrantReference reference, int offset, int length) =>
-        new(Pack(domain, reference, offset), (ulong)local, (ushort)length, SourceIsGrant, 0);
+        new(Pack(domain, reference, offset), (ulong)local, (ushort)length, SourceIsGrant, (short)GrantStatus.GeneralError);
 
     /// <summary>The same piece with the result written down, for grant tables that are not libxengnttab.</summary>
     /// <param name="status">How it went.</param>

@@ -20,16 +20,33 @@ public sealed class BackRing<TRequest, TResponse>
     private uint _responseProducer;  // rsp_prod_pvt: responses put, of which the frontend sees those before _pushed
     private uint _pushed;
 
-    /// <summary>Attaches to a ring that the frontend has made.</summary>
+    /// <summary>Attaches to a ring where its last backend left off, which for a new ring is at its start.</summary>
     /// <param name="address">The first byte of the ring's memory, page-aligned and mapped writable for as long as the ring is used.</param>
     /// <param name="length">Bytes: 4096 shifted by the page order, 0 to 4.</param>
-    /// <param name="index">Where both indices start: 0 for a new ring, the ring's <c>rsp_prod</c> to go on with a living one.</param>
+    /// <remarks>
+    /// A ring may be older than this process. Starting it at 0 would serve slots that were answered long ago, and that hold responses by now.
+    /// </remarks>
     /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
-    public BackRing(nint address, int length, uint index = 0)
+    public BackRing(nint address, int length)
+        : this(new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>()), index: null)
     {
-        _shared = new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>());
-        Size = _shared.Slots;
-        _announced = _requestConsumer = _responseProducer = _pushed = index;
+    }
+
+    /// <summary>Attaches to a ring at an index that the caller knows.</summary>
+    /// <param name="address">The first byte of the ring's memory, page-aligned and mapped writable for as long as the ring is used.</param>
+    /// <param name="length">Bytes: 4096 shifted by the page order, 0 to 4.</param>
+    /// <param name="index">Where both indices start: the first request that has no response.</param>
+    /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
+    public BackRing(nint address, int length, uint index)
+        : this(new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>()), index)
+    {
+    }
+
+    private BackRing(SharedRing shared, uint? index)
+    {
+        _shared = shared;
+        Size = shared.Slots;
+        _announced = _requestConsumer = _responseProducer = _pushed = index ?? shared.ReadResponseProducer();
     }
 
     /// <summary>Slots, a power of two: so many requests can be unanswered at once.</summary>

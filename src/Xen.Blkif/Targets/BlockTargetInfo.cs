@@ -57,5 +57,21 @@ public sealed record BlockTargetInfo
     public RequestLimits ToRequestLimits() => new(
         (ulong)Length / BlkifLimits.SectorSize, LogicalSectorSize, ReadOnly, Flush != Capability.None, Discard != Capability.None);
 
+    /// <summary>Checks what the properties must be to each other, which none of them can check alone.</summary>
+    /// <exception cref="InvalidOperationException">Two of them do not go together.</exception>
+    internal void Validate()
+    {
+        RequireMultiple(nameof(Length), Length);
+        RequireMultiple(nameof(MaxDiscardLength), MaxDiscardLength);
+        RequireMultiple(nameof(DiscardGranularity), DiscardGranularity);
+        RequireMultiple(nameof(PhysicalSectorSize), PhysicalSectorSize);
+    }
+
+    private void RequireMultiple(string property, long value)
+    {
+        if (value <= 0 || value % LogicalSectorSize != 0)
+            throw new InvalidOperationException($"A target's {property} is {value}, which is not a positive multiple of the logical sector size of {LogicalSectorSize} bytes.");
+    }
+
     private static bool IsWholeSectors(long length) => length > 0 && length % BlkifLimits.SectorSize == 0;
 }

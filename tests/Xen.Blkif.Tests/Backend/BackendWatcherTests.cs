@@ -45,7 +45,7 @@ internal sealed class BackendWatcherTests
 
         Assert.That(asked.Single(), Is.EqualTo(
             new OfferedDisk(1, VirtualDevice.Parse("xvda"), "aio:/srv/a disk.img", IsReadOnly: true, IsCdrom: true, AllowsDiscard: false)));
-        Assert.That(xen.Store.Read($"{Root}/1/51712/info"), Is.EqualTo("3"), "CD-ROM, removable");
+        Assert.That(xen.Store.Read($"{Root}/1/51712/info"), Is.EqualTo("7"), "CD-ROM, removable, read-only");
         Assert.That(frontend.HasDiscard, Is.False);
     }
 

@@ -204,6 +204,28 @@ internal sealed class HostileKeysTests
     }
 
     [Test]
+    public async Task Connecting_again_and_again_buys_no_further_lines_about_bad_requests()
+    {
+        await using var stage = new Stage();
+        await using BlockBackend backend = await stage.AttachAsync();
+        for (int i = 0; i < 50; i++)
+        {
+            await using BlkifFrontend frontend = await stage.ConnectAsync();
+            for (int slot = 0; slot < 16; slot++)
+                frontend.Queue.Put(BlkifOperation.Read, slot, ulong.MaxValue, 512);
+            frontend.Queue.Push();
+            for (int slot = 0; slot < 16; slot++)
+            {
+                while (!frontend.Queue.TryTake(out _))
+                    Assert.That(frontend.Queue.Wait(10_000), Is.True);
+            }
+        }
+
+        string[] refused = stage.Log.AtLeast(Microsoft.Extensions.Logging.LogLevel.Trace).Where(line => line.Contains("request refused", StringComparison.Ordinal)).ToArray();
+        Assert.That(refused, Has.Length.InRange(1, 20), "of 800 requests");
+    }
+
+    [Test]
     public async Task Honest_connections_do_not_hide_the_line_that_says_why_a_later_one_failed()
     {
         await using var stage = new Stage();

@@ -90,7 +90,7 @@ internal sealed class Stage : IAsyncDisposable
     public void ToolstackAttaches()
     {
         using var transaction = Xen.Store.BeginTransaction();
-        foreach ((string key, string value) in new[] { ("frontend", Fe), ("frontend-id", "5"), ("online", "1"), ("state", "1") })
+        foreach ((string key, string value) in new[] { ("frontend", Fe), ("frontend-id", "5"), ("online", "1"), ("mode", "w"), ("state", "1") })
             transaction.Write($"{Be}/{key}", value);
         transaction.SetPermissions(Be, 0, Hypervisor.XenStorePermission.None, new Hypervisor.XenStoreEntry(GuestId, Hypervisor.XenStorePermission.Read));
         foreach (string key in new[] { "frontend", "frontend-id", "online", "state" })

@@ -7,7 +7,6 @@ namespace Xen.Blkif.Tests.Engine;
 internal sealed class CompletionInboxTests
 {
     [Test]
-    [CancelAfter(60_000)]
     public void No_result_and_no_wake_up_is_lost_between_threads()
     {
         const int Slots = 64, Rounds = 20_000;
@@ -84,6 +83,50 @@ internal sealed class CompletionInboxTests
         inbox.Complete(0, BlockStatus.Okay);
         Assert.That(inbox.TryForget(0), Is.False);
         Assert.That(inbox.TakeAll(), Is.Zero);
+    }
+
+    [Test]
+    public void Of_two_threads_one_that_completes_and_one_that_forgets_exactly_one_wins()
+    {
+        const int Rounds = 50_000;
+        using var bell = new Bell();
+        var inbox = new CompletionInbox(1, bell);
+        using var barrier = new Barrier(2);
+        bool completed = false;
+        var other = new Thread(() =>
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                barrier.SignalAndWait();
+                try
+                {
+                    inbox.Complete(0, BlockStatus.Okay);
+                    completed = true;
+                }
+                catch (InvalidOperationException)
+                {
+                    completed = false;
+                }
+
+                barrier.SignalAndWait();
+            }
+        });
+        other.Start();
+        int both = 0;
+        for (int round = 0; round < Rounds; round++)
+        {
+            inbox.Expect(0);
+            barrier.SignalAndWait();
+            bool forgotten = inbox.TryForget(0);
+            barrier.SignalAndWait();
+            if (forgotten == completed)
+                both++;
+            if (inbox.TakeAll() == 0)
+                _ = inbox.Collect(0, out _);
+        }
+
+        other.Join();
+        Assert.That(both, Is.Zero);
     }
 
     [Test]

@@ -156,6 +156,26 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
         Assert.That(Responses(pair).Single().Status, Is.EqualTo(BlkifStatus.Error));
     }
 
+    [TestCase(BlkifOperation.Read)]
+    [TestCase(BlkifOperation.Write)]
+    public void A_copy_that_fails_as_a_whole_and_reports_on_no_piece_fails_every_request(BlkifOperation operation)
+    {
+        var target = new ScriptedTarget { Answer = _ => BlockStatus.Okay };
+        using var pair = new QueuePair(target, Options, grants: real => new NoCopies(real));
+        pair.Frontend.Put(operation, 0, 0, 4096);
+        pair.Frontend.Put(operation, 1, 8, 4096);
+        pair.Run();
+        Assert.That(Responses(pair).Select(r => r.Status), Is.EqualTo(new[] { BlkifStatus.Error, BlkifStatus.Error }));
+        Assert.That(target.Calls, Has.None.Contains("Write"));
+    }
+
+    [Test]
+    public void A_target_that_contradicts_itself_is_not_served()
+    {
+        var target = new ScriptedTarget { Info = new BlockTargetInfo(1 << 20) { LogicalSectorSize = 4096, MaxDiscardLength = 512, Discard = Capability.Native } };
+        Assert.That(() => new QueuePair(target, Options), Throws.InvalidOperationException.With.Message.Contains("MaxDiscardLength is 512"));
+    }
+
     [Test]
     public void A_read_that_fails_leaves_the_guests_page_as_it_was()
     {
@@ -486,6 +506,13 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
         while (pair.Frontend.TryTake(out FrontendCompletion completion))
             responses.Add(completion);
         return responses;
+    }
+
+    private sealed class NoCopies(IGrantTable real) : IGrantTable
+    {
+        public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
+
+        public bool Copy(Span<GrantCopySegment> segments) => false;
     }
 
     private sealed class WatchedGrants(IGrantTable real, Action copying) : IGrantTable

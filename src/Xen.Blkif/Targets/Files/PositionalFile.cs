@@ -100,8 +100,9 @@ internal sealed class PositionalFile : IDisposable
                 done = LibC.Write(_handle, start, buffer.Length, offset);
             if (done < 0 && Marshal.GetLastWin32Error() != LibC.Interrupted)
                 throw new IOException($"pwrite failed with error {Marshal.GetLastWin32Error()} at byte {offset}.");
-            if (done > 0)
-                buffer = buffer.Slice((int)done);
+            if (done == 0)
+                throw new IOException($"pwrite wrote nothing at byte {offset}.");
+            buffer = buffer.Slice((int)Math.Max(done, 0));
             offset += Math.Max(done, 0);
         }
     }

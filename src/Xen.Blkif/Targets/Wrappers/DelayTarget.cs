@@ -28,7 +28,15 @@ public sealed class DelayTarget : IBlockTarget
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions)
     {
         var late = new LateCompletions(completions, _delay);
-        return new Queue(_inner.OpenQueue(depth, late), late);
+        try
+        {
+            return new Queue(_inner.OpenQueue(depth, late), late);
+        }
+        catch
+        {
+            late.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
