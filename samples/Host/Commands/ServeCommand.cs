@@ -1,0 +1,41 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using Xen.Blkif.Backend;
+using Xen.Blkif.Native;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Samples.Host.Commands;
+
+/// <summary>Serves every disk that a toolstack offers under one backend type, until it is told to stop.</summary>
+internal sealed class ServeCommand
+{
+    private readonly Logs _logs = new();
+
+    public Command Create()
+    {
+        var command = new Command("serve", "Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain.")
+        {
+            BackendTypeOption.Instance,
+        };
+        _logs.AddTo(command);
+        command.SetAction((arguments, _) => RunAsync(arguments));
+        return command;
+    }
+
+    private async Task<int> RunAsync(ParseResult arguments)
+    {
+        using ILoggerFactory logs = _logs.Open(arguments);
+        using var stop = new Stop();
+        using var xen = XenHost.Open();
+        var options = new BackendOptions { BackendType = arguments.GetValue(BackendTypeOption.Instance)!, LoggerFactory = logs };
+        await using var watcher = new BackendWatcher(xen, disk => TargetSpec.Open(disk.Params, new FileTargetOptions
+        {
+            ReadOnly = disk.IsReadOnly,
+            Logger = logs.CreateLogger<FileTarget>(),
+        }), options);
+        ServiceManager.Tell("READY=1");
+        await stop.Requested;
+        ServiceManager.Tell("STOPPING=1");
+        return ExitCode.Okay;
+    }
+}

@@ -1,0 +1,42 @@
+using System.Globalization;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Samples.Host;
+
+/// <summary>Where a disk's bytes are, as the command line and libxl's <c>params</c> say it.</summary>
+internal static class TargetSpec
+{
+    public const string Syntax = "PATH, file:PATH, memory:SIZE or null:SIZE";
+
+    /// <summary>Opens a target.</summary>
+    /// <param name="spec">A path, with or without <c>file:</c>, <c>aio:</c> or <c>raw:</c>; <c>memory:SIZE</c>; <c>null:SIZE</c>.</param>
+    /// <param name="options">How a file is opened.</param>
+    /// <exception cref="TargetException">It cannot be opened; the message says why.</exception>
+    public static IBlockTarget Open(string spec, FileTargetOptions options)
+    {
+        int colon = spec.IndexOf(':', StringComparison.Ordinal);
+        string kind = colon < 0 ? "" : spec[..colon];
+        string rest = spec[(colon + 1)..];
+        IBlockTarget target = kind switch
+        {
+            "memory" => new MemoryTarget(SizeOf(rest, spec)),
+            "null" => new NullTarget(SizeOf(rest, spec)),
+
+            // The format is always raw: what a guest writes to its disk never decides it.
+            "file" or "aio" or "raw" => FileTarget.Open(Named(rest, spec), options),
+            _ => FileTarget.Open(Named(spec, spec), options),
+        };
+        return options.ReadOnly && !target.Info.ReadOnly ? new ReadOnlyTarget(target) : target;
+    }
+
+    private static string Named(string path, string spec) => path.Length > 0 ? path : throw new TargetException($"'{spec}' names no file: a target is {Syntax}.");
+
+    private static long SizeOf(string text, string spec)
+    {
+        int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+        bool isNumber = long.TryParse(shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long size);
+        return isNumber && size > 0 && size <= long.MaxValue >> shift && (size << shift) % 512 == 0
+            ? size << shift
+            : throw new TargetException($"'{spec}' has no size: write a multiple of 512 bytes such as 64M after the colon.");
+    }
+}

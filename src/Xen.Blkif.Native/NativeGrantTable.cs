@@ -1,0 +1,86 @@
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Native.Handles;
+using Xen.Blkif.Native.Interop;
+
+namespace Xen.Blkif.Native;
+
+/// <summary>Granted pages by libxengnttab.</summary>
+internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
+{
+    private readonly GrantTableHandle _handle = GrantTableHandle.Open();
+
+    // Held for as long as the table lives, so that a copy need not count references.
+    private readonly nint _raw;
+
+    public NativeGrantTable() => _raw = _handle.DangerousGetHandle();
+
+    /// <inheritdoc/>
+    public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
+    {
+        // SAFETY: a GrantReference is one uint; the library reads as many as it is told.
+        nint address;
+        fixed (GrantReference* first = references)
+        {
+            address = LibXenGnttab.MapDomainGrantRefs(
+                _raw, (uint)references.Length, domain.Value, (uint*)first, writable ? LibXenGnttab.ProtRead | LibXenGnttab.ProtWrite : LibXenGnttab.ProtRead);
+        }
+
+        if (address == 0)
+            throw NativeFailure.Of($"Grant references {string.Join(", ", references.ToArray())} of domain {domain} cannot be mapped");
+        return new Mapping(_handle, address, references.Length);
+    }
+
+    /// <inheritdoc/>
+    public bool Copy(Span<GrantCopySegment> segments)
+    {
+        // SAFETY: GrantCopySegment is laid out as the library's segment, which a test compares.
+        fixed (GrantCopySegment* first = segments)
+        {
+            if (LibXenGnttab.GrantCopy(_raw, (uint)segments.Length, first) != 0)
+            {
+                foreach (ref GrantCopySegment segment in segments)
+                    segment = segment.With(GrantStatus.GeneralError);
+                return false;
+            }
+        }
+
+        bool all = true;
+        foreach (ref readonly GrantCopySegment segment in segments)
+            all &= segment.Status == GrantStatus.Okay;
+        return all;
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private sealed class Mapping : IGrantMapping
+    {
+        private readonly GrantTableHandle _table;
+        private readonly int _pages;
+        private int _unmapped;
+
+        public Mapping(GrantTableHandle table, nint address, int pages)
+        {
+            _table = table;
+            Address = address;
+            _pages = pages;
+
+            // The table outlives its mappings: closing it first would leave them mapped until the process ends.
+            bool added = false;
+            table.DangerousAddRef(ref added);
+        }
+
+        public nint Address { get; }
+
+        public int Length => _pages * XenPage.Size;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _unmapped, 1) != 0)
+                return;
+
+            // All pages of the mapping at once: the library refuses to unmap a part.
+            _ = LibXenGnttab.Unmap(_table.DangerousGetHandle(), Address, (uint)_pages);
+            _table.DangerousRelease();
+        }
+    }
+}

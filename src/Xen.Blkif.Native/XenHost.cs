@@ -1,0 +1,57 @@
+using System.Globalization;
+using Xen.Blkif.Hypervisor;
+
+namespace Xen.Blkif.Native;
+
+/// <summary>The Xen that this process runs on, in domain 0 or in a driver domain.</summary>
+/// <remarks>Thread-safe. Disposed after the devices that it serves.</remarks>
+public sealed class XenHost : IXenHost
+{
+    private readonly NativeXenStore _store;
+    private readonly NativeGrantTable _grants;
+
+    private XenHost(NativeXenStore store, NativeGrantTable grants, DomainId domain)
+    {
+        _store = store;
+        _grants = grants;
+        Domain = domain;
+        Events = new NativeEventChannels();
+    }
+
+    /// <inheritdoc/>
+    public DomainId Domain { get; }
+
+    /// <inheritdoc/>
+    public IGrantTable Grants => _grants;
+
+    /// <inheritdoc/>
+    public IEventChannels Events { get; }
+
+    /// <inheritdoc/>
+    public IXenStore Store => _store;
+
+    /// <summary>Opens the grant table, event channels and xenstore of this host.</summary>
+    /// <exception cref="HypervisorException">This is no Xen host, or this user may not use it.</exception>
+    /// <exception cref="DllNotFoundException">A library of Xen's tools is not installed; the message names it.</exception>
+    public static XenHost Open()
+    {
+        NativeXenStore store = NativeXenStore.Open();
+        try
+        {
+            string domain = store.Read("domid") ?? throw new HypervisorException("xenstore does not say which domain this is: there is no domid.");
+            return new XenHost(store, new NativeGrantTable(), int.Parse(domain, NumberStyles.None, CultureInfo.InvariantCulture));
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _grants.Dispose();
+        _store.Dispose();
+    }
+}
