@@ -44,7 +44,7 @@ internal sealed class Disk : IAsyncDisposable
     private static Disk OpenFile(LoopbackOptions options)
     {
         if (options.Image is not null)
-            return new Disk(FileTarget.Open(options.Image, new FileTargetOptions { ReadOnly = options.ReadOnly }), options.Image, null);
+            return new Disk(FileTarget.Open(options.Image, new FileTargetOptions { ReadOnly = options.ReadOnly || options.OnlyReads }), options.Image, null);
 
         string path = Path.Combine(Path.GetTempPath(), $"xen-blkif-{Guid.NewGuid():N}.img");
         try

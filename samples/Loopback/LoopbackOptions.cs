@@ -51,5 +51,8 @@ internal sealed record LoopbackOptions
     /// <summary>With no file to serve and nothing to do with it, the program shows itself on a disk of its own.</summary>
     public bool IsSelfCheck => Image is null && Import is null && Export is null && BenchSeconds is null;
 
+    /// <summary>An image that nothing writes to is opened so, and may be read by others meanwhile.</summary>
+    public bool OnlyReads => Image is not null && !Writes;
+
     public bool Writes => Import is not null || (BenchSeconds is not null && Pattern is Pattern.RandWrite or Pattern.Write);
 }

@@ -29,11 +29,12 @@ internal sealed record Measurement(
         long requests = of(statistics).Done;
         long bytes = of(statistics).Bytes;
         long notifications = EventsOf(session);
+        LatencyHistogram before = of(statistics).Latency.Copy();
         var clock = new Stopwatch();
         bool? verified = step(clock);
         return new Measurement(
             protocol, operation, of(statistics).Done - requests, of(statistics).Bytes - bytes, clock.Elapsed,
-            EventsOf(session) - notifications, of(statistics).Latency, verified);
+            EventsOf(session) - notifications, of(statistics).Latency.Since(before), verified);
     }
 
     /// <summary>Event channel notifications in both directions.</summary>

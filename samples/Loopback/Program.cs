@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using Spectre.Console;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Samples.Loopback;
@@ -19,7 +20,7 @@ var target = new Option<string>("--target") { Description = "What the disk is: a
 target.AcceptOnlyFromAmong("file", "memory", "null");
 var readOnly = new Option<bool>("--read-only") { Description = "Serve the disk read-only." };
 var size = new Option<string>("--size") { HelpName = "SIZE", Description = "The size of a disk without --image, such as 64M.", DefaultValueFactory = _ => "64M" };
-var bench = new Option<double?>("--bench") { HelpName = "SECONDS", Description = "Measure for so long. Writing overwrites the disk." };
+var bench = new Option<string>("--bench") { HelpName = "SECONDS", Description = "Measure for so long. Writing overwrites the disk." };
 var block = new Option<string>("--block-size") { HelpName = "SIZE", Description = "Bytes of each request of --bench, 512 to 44K.", DefaultValueFactory = _ => "4k" };
 var pattern = new Option<string>("--pattern") { Description = "What --bench does.", DefaultValueFactory = _ => "randread" };
 pattern.AcceptOnlyFromAmong("randread", "randwrite", "read", "write");
@@ -29,24 +30,35 @@ var root = new RootCommand("""
     Serves a disk through a Xen block ring to a frontend in the same process: no Xen needed.
     Without --image, --import, --export and --bench it fills a disk of its own, flushes, discards, reads it back and compares checksums.
 
-    Exit codes: 0 done and verified; 1 wrong data or a failed request; 2 options or files that cannot be used.
+    Exit codes: 0 done and verified; 1 wrong data or a failed request; 2 options or files that cannot be used; 130 interrupted.
     """)
 {
     image, import, export, protocol, order, depth, target, readOnly, size, bench, block, pattern, json,
 };
 
-root.SetAction(async (arguments, _) =>
+root.SetAction(async (arguments, cancellation) =>
 {
     try
     {
-        return await Run.ExecuteAsync(Read(arguments));
+        // On a thread of its own: the work blocks, and the signal that ends it must get through.
+        return await Task.Run(() => Run.ExecuteAsync(Read(arguments), cancellation), CancellationToken.None);
     }
-    catch (Exception e) when (e is UserException or TargetException)
+    catch (OperationCanceledException)
+    {
+        Terminal.Errors.WriteLine("interrupted");
+        return ExitCode.Interrupted;
+    }
+    catch (OutOfMemoryException)
+    {
+        Terminal.Errors.MarkupLineInterpolated($"[red]error:[/] There is not that much memory: choose a smaller --size.");
+        return ExitCode.Unusable;
+    }
+    catch (Exception e) when (e is UserException or TargetException or UnauthorizedAccessException)
     {
         Terminal.Errors.MarkupLineInterpolated($"[red]error:[/] {e.Message}");
         return ExitCode.Unusable;
     }
-    catch (Exception e) when (e is BlkifRequestException or IOException or UnauthorizedAccessException or TimeoutException)
+    catch (Exception e) when (e is BlkifRequestException or IOException or TimeoutException)
     {
         Terminal.Errors.MarkupLineInterpolated($"[red]failed:[/] {e.Message}");
         return ExitCode.Failed;
@@ -78,13 +90,29 @@ LoopbackOptions Read(ParseResult arguments) => new()
     Target = Enum.Parse<TargetKind>(arguments.GetValue(target)!, ignoreCase: true),
     ReadOnly = arguments.GetValue(readOnly),
     Size = SizeOf(arguments.GetValue(size)!, size.Name),
-    BenchSeconds = arguments.GetValue(bench) is { } seconds
-        ? seconds is > 0 and <= 86400 ? seconds : throw new UserException("--bench is a number of seconds, more than 0 and at most 86400.")
-        : null,
+    BenchSeconds = SecondsOf(arguments),
     BlockSize = (int)Math.Min(SizeOf(arguments.GetValue(block)!, block.Name), int.MaxValue),
     Pattern = Enum.Parse<Pattern>(arguments.GetValue(pattern)!, ignoreCase: true),
     Json = arguments.GetValue(json),
 };
+
+double? SecondsOf(ParseResult arguments)
+{
+    if (arguments.GetValue(bench) is not { } text)
+    {
+        foreach (Option option in new Option[] { block, pattern })
+        {
+            if (arguments.GetResult(option) is { Implicit: false })
+                throw new UserException($"{option.Name} says how --bench goes: add --bench SECONDS.");
+        }
+
+        return null;
+    }
+
+    return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds) && seconds is > 0 and <= 86400
+        ? seconds
+        : throw new UserException($"--bench is a number of seconds such as 5 or 0.5, at most 86400, not '{text}'.");
+}
 
 static long SizeOf(string text, string option) =>
     ByteSize.TryParse(text, out long bytes) ? bytes : throw new UserException($"{option} is a size such as 4096, 4k or 64M, not '{text}'.");

@@ -34,7 +34,7 @@ internal static class Report
                 result.Operation,
                 Number(result.Requests, "N0"),
                 Number(result.Iops, "N0"),
-                Number(result.MegabytesPerSecond, "N0"),
+                result.Bytes == 0 ? "–" : Number(result.MegabytesPerSecond, "N0"),
                 Number(result.NotificationsPerRequest, "0.00"),
                 Duration(result.Latency.Percentile(0.5)),
                 Duration(result.Latency.Percentile(0.99)),

@@ -7,19 +7,20 @@ namespace Xen.Blkif.Samples.Loopback;
 /// <summary>Does what the options ask for, once for each layout.</summary>
 internal static class Run
 {
-    public static async Task<int> ExecuteAsync(LoopbackOptions options)
+    public static async Task<int> ExecuteAsync(LoopbackOptions options, CancellationToken cancellation)
     {
         Check(options);
+        cancellation.ThrowIfCancellationRequested();
         await using Disk disk = await Disk.OpenAsync(options);
         CheckDisk(options, disk);
 
         var results = new List<Measurement>();
-        await Terminal.Errors.Progress()
+        await Terminal.Progress.Progress()
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
             .StartAsync(async context =>
             {
                 foreach (BlkifProtocol protocol in Protocols(options))
-                    await ServeAsync(options, disk, protocol, context, results);
+                    await ServeAsync(options, disk, protocol, context, results, cancellation);
             });
 
         if (options.Json)
@@ -40,7 +41,7 @@ internal static class Run
     }
 
     private static async Task ServeAsync(
-        LoopbackOptions options, Disk disk, BlkifProtocol protocol, ProgressContext context, List<Measurement> results)
+        LoopbackOptions options, Disk disk, BlkifProtocol protocol, ProgressContext context, List<Measurement> results, CancellationToken cancellation)
     {
         string name = NameOf(protocol);
         await using Session session = await Session.OpenAsync(disk.Target, options, protocol);
@@ -60,7 +61,7 @@ internal static class Run
         if (options is { Image: not null, Import: null, Export: null, BenchSeconds: null })
             results.Add(new Transfer(session, name, NewTask($"{name}: read {options.Image}")).Verify(options.Image));
 
-        IProgress<double> NewTask(string description) => new Fraction(context.AddTask(Markup.Escape(description), maxValue: 1));
+        IProgress<double> NewTask(string description) => new Fraction(context.AddTask(Markup.Escape(description), maxValue: 1), cancellation);
     }
 
     private static string NameOf(BlkifProtocol protocol) => protocol switch
@@ -78,9 +79,21 @@ internal static class Run
         if (options.Depth > slots)
             throw new UserException($"A ring of page order {options.RingPageOrder} has {slots} slots: --depth is at most that, or choose a larger --ring-page-order.");
         if (options.BlockSize % BlkifLimits.SectorSize != 0 || options.BlockSize > FrontendQueue.MaxTransfer || options.BlockSize <= 0)
-            throw new UserException($"--block-size is a multiple of 512, from 512 to {FrontendQueue.MaxTransfer} (11 pages, the most that a request without indirect segments carries).");
+            throw new UserException($"--block-size is a multiple of 512, from 512 to {FrontendQueue.MaxTransfer} (44k), the most that one request carries.");
         if (options.Size <= 0 || options.Size % BlkifLimits.SectorSize != 0)
             throw new UserException("--size is a multiple of 512 bytes, for example 64M.");
+        foreach ((string option, string? path) in new[] { ("--image", options.Image), ("--import", options.Import), ("--export", options.Export) })
+        {
+            if (path is "")
+                throw new UserException($"{option} names no file.");
+        }
+
+        if (Directory.Exists(options.Export))
+            throw new UserException($"'{options.Export}' is a directory: name a file to export to.");
+        if (Directory.Exists(options.Import))
+            throw new UserException($"'{options.Import}' is a directory: name a file to import.");
+        if (options.Import is not null && options.Image is not null && string.Equals(RealPath(options.Import), RealPath(options.Image), StringComparison.Ordinal))
+            throw new UserException($"--import would read the image '{options.Image}' that it writes to: choose another file.");
         if (options.Image is not null && options.Target == TargetKind.Null)
             throw new UserException("--target null serves no image: leave out --image, or choose another --target.");
         if (options.ReadOnly && options.Writes)
@@ -100,7 +113,8 @@ internal static class Run
             throw new UserException($"The folder '{folder}' to export to does not exist.");
     }
 
-    private static string RealPath(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
+    private static string RealPath(string path) =>
+        File.Exists(path) && File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target ? target.FullName : Path.GetFullPath(path);
 
     private static void CheckDisk(LoopbackOptions options, Disk disk)
     {
@@ -114,8 +128,13 @@ internal static class Run
             throw new UserException($"The disk has {disk.Length} bytes, less than one --block-size.");
     }
 
-    private sealed class Fraction(ProgressTask task) : IProgress<double>
+    // Every step reports often, so that this is where it hears that the user has had enough.
+    private sealed class Fraction(ProgressTask task, CancellationToken cancellation) : IProgress<double>
     {
-        public void Report(double value) => task.Value = value;
+        public void Report(double value)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            task.Value = value;
+        }
     }
 }

@@ -29,7 +29,7 @@ internal sealed class SelfCheck(Session session, string protocol, TargetKind tar
             return null;
         });
 
-        if (session.Frontend.HasDiscard)
+        if (session.Frontend.HasDiscard && DiscardEnd > DiscardStart)
         {
             yield return Measure("discard", s => s.Discards, clock =>
             {

@@ -12,6 +12,9 @@ internal static class Terminal
 
     public static IAnsiConsole Errors { get; } = Create(Console.Error, Console.IsErrorRedirected);
 
+    /// <summary>Where progress is shown: nowhere, where nobody watches.</summary>
+    public static IAnsiConsole Progress { get; } = Console.IsErrorRedirected ? Create(TextWriter.Null, redirected: true) : Errors;
+
     private static IAnsiConsole Create(TextWriter writer, bool redirected)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings

@@ -36,19 +36,24 @@ internal sealed class Transfer(Session session, string protocol, IProgress<doubl
     public Measurement Export(string path) => Measurement.Take(session, protocol, "export", s => s.Reads, clock =>
     {
         // What is there already is written to, not replaced: it may be a device, or a link to one.
-        bool isNew = !File.Exists(path);
-        string written = isNew ? path + ".partial" : path;
+        if (File.Exists(path))
+        {
+            using FileStream existing = new(path, FileMode.Create, FileAccess.Write, FileShare.None);
+            ReadAll(clock, chunk => existing.Write(chunk));
+            return null;
+        }
+
+        string partial = $"{path}.{Guid.NewGuid():N}.partial";
+        using FileStream file = new(partial, FileMode.CreateNew, FileAccess.Write, FileShare.None);
         try
         {
-            using (FileStream file = new(written, FileMode.Create, FileAccess.Write, FileShare.None))
-                ReadAll(clock, chunk => file.Write(chunk));
-            if (isNew)
-                File.Move(written, path);
+            ReadAll(clock, chunk => file.Write(chunk));
+            file.Close();
+            File.Move(partial, path);
         }
         catch
         {
-            if (isNew)
-                File.Delete(written);
+            File.Delete(partial);
             throw;
         }
 

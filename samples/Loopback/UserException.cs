@@ -13,4 +13,7 @@ internal static class ExitCode
 
     /// <summary>The options, or the files they name, cannot be used. Nothing was changed.</summary>
     public const int Unusable = 2;
+
+    /// <summary>The user ended it.</summary>
+    public const int Interrupted = 130;
 }

@@ -61,12 +61,12 @@ internal sealed class LoopbackTests
     }
 
     [Test]
-    public async Task An_image_alone_is_read_compared_and_left_as_it_is()
+    public async Task An_image_alone_is_read_compared_and_left_as_it_is([Values] bool readOnly)
     {
         using var scratch = new Scratch();
         string disk = scratch.Random("disk.img", 3 << 20);
         byte[] before = File.ReadAllBytes(disk);
-        Tool.Result result = await Tool.LoopbackAsync("--image", disk, "--read-only");
+        Tool.Result result = await Tool.LoopbackAsync(["--image", disk, .. readOnly ? new[] { "--read-only" } : []]);
         Assert.That(result.ExitCode, Is.Zero, result.Errors);
         Assert.That(result.Output, Does.Contain("verified"));
         Assert.That(File.ReadAllBytes(disk), Is.EqualTo(before));
@@ -97,6 +97,26 @@ internal sealed class LoopbackTests
     }
 
     [Test]
+    public async Task An_export_onto_what_is_there_writes_to_it_and_does_not_replace_it()
+    {
+        using var scratch = new Scratch();
+        string disk = scratch.Random("disk", 8192);
+        string link = scratch.PathOf("link");
+        File.CreateSymbolicLink(link, scratch.Random("old", 100));
+        Tool.Result result = await Tool.LoopbackAsync("--image", disk, "--export", link);
+        Assert.That(result.ExitCode, Is.Zero, result.Errors);
+        Assert.That(new FileInfo(link).LinkTarget, Is.Not.Null, "still a link");
+        FileAssert.AreEqual(disk, scratch.PathOf("old"));
+    }
+
+    [Test]
+    public async Task The_smallest_disk_verifies_too()
+    {
+        Tool.Result result = await Tool.LoopbackAsync("--size", "512");
+        Assert.That(result.ExitCode, Is.Zero, result.Errors);
+    }
+
+    [Test]
     public async Task Help_lists_every_option()
     {
         Tool.Result result = await Tool.LoopbackAsync("--help");
@@ -124,6 +144,12 @@ internal sealed class LoopbackTests
         yield return Misuse("no such option", ["--frobnicate"], "--frobnicate");
         yield return Misuse("a block too large", ["--bench", "1", "--block-size", "64k"], "45056");
         yield return Misuse("a size that is none", ["--size", "lots"], "lots");
+        yield return Misuse("a comma", ["--bench", "1,5"], "1,5", "0.5");
+        yield return Misuse("a block without a bench", ["--block-size", "8k"], "--bench");
+        yield return Misuse("no name", ["--image", ""], "--image");
+        yield return Misuse("an import of the image", ["--image", "{disk}", "--import", "{disk}"], "another file");
+        yield return Misuse("an import of a folder", ["--image", "{disk}", "--import", "{folder}"], "directory");
+        yield return Misuse("no memory", ["--target", "memory", "--size", "9T"], "memory");
         yield return Misuse("no time", ["--bench", "-1"], "--bench");
 
         static TestCaseData Misuse(string name, string[] arguments, params string[] words) => new TestCaseData(arguments, words).SetArgDisplayNames(name);

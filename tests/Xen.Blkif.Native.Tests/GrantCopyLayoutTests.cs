@@ -16,7 +16,7 @@ internal sealed class GrantCopyLayoutTests
             0x0D, 0x0C, 0x0B, 0x0A, 0x0F, 0x0E, 0x06, 0x05, // dest.foreign: ref, offset, domid
             0x02, 0x01,                                     // len
             0x02, 0x00,                                     // flags: GNTCOPY_dest_gref
-            0x00, 0x00, 0x00, 0x00,                         // status, padding
+            0xFF, 0xFF, 0x00, 0x00,                         // status: a general error until a copy says otherwise; padding
         }));
     }
 

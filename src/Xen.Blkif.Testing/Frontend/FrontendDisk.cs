@@ -30,6 +30,7 @@ public sealed class FrontendDisk
     /// <exception cref="BlkifRequestException">The backend refused or failed a part.</exception>
     public void Read(long offset, Span<byte> destination)
     {
+        Check(offset, destination.Length);
         int issued = 0;
         BlkifStatus worst = BlkifStatus.Okay;
         while (issued < destination.Length || _free.Count < Queue.Depth)
@@ -52,6 +53,7 @@ public sealed class FrontendDisk
     /// <exception cref="BlkifRequestException">The backend refused or failed a part.</exception>
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
+        Check(offset, source.Length);
         int issued = 0;
         BlkifStatus worst = BlkifStatus.Okay;
         while (issued < source.Length || _free.Count < Queue.Depth)
@@ -78,8 +80,18 @@ public sealed class FrontendDisk
     /// <exception cref="BlkifRequestException">The backend refused or failed it.</exception>
     public void Discard(long offset, long length)
     {
+        Check(offset, length);
         Queue.PutDiscard((ulong)_free.Peek(), (ulong)offset / BlkifLimits.SectorSize, (ulong)length / BlkifLimits.SectorSize);
         ThrowUnlessOkay(PushAndTake(), BlkifOperation.Discard, offset, length);
+    }
+
+    // Before anything is under way: the ring knows whole sectors only, and would take a wrong offset for the sector that it lies in.
+    private static void Check(long offset, long length)
+    {
+        if (offset < 0 || offset % BlkifLimits.SectorSize != 0)
+            throw new ArgumentOutOfRangeException(nameof(offset), offset, "A disk is read and written from a multiple of 512 bytes on.");
+        if (length % BlkifLimits.SectorSize != 0)
+            throw new ArgumentOutOfRangeException(nameof(length), length, "A disk is read and written in multiples of 512 bytes.");
     }
 
     private static void ThrowUnlessOkay(BlkifStatus status, BlkifOperation operation, long offset, long length)

@@ -58,6 +58,32 @@ public sealed class LatencyHistogram
         _max = Math.Max(_max, other._max);
     }
 
+    /// <summary>What is counted now, to be compared with later.</summary>
+    public LatencyHistogram Copy()
+    {
+        var copy = new LatencyHistogram();
+        copy.Add(this);
+        return copy;
+    }
+
+    /// <summary>What was counted after a copy was made.</summary>
+    /// <param name="earlier">The copy, of this histogram.</param>
+    /// <returns>The difference; its longest duration is known to within an eighth.</returns>
+    public LatencyHistogram Since(LatencyHistogram earlier)
+    {
+        var since = new LatencyHistogram();
+        for (int i = 0; i < _buckets.Length; i++)
+        {
+            long more = _buckets[i] - earlier._buckets[i];
+            since._buckets[i] = more;
+            since.Count += more;
+            if (more > 0)
+                since._max = (long)Math.Min(UpperEndOf(i), (ulong)_max);
+        }
+
+        return since;
+    }
+
     private static TimeSpan FromNanoseconds(long nanoseconds) => TimeSpan.FromTicks((nanoseconds / 100) + (nanoseconds % 100 == 0 ? 0 : 1));
 
     private static int BucketOf(ulong value)
