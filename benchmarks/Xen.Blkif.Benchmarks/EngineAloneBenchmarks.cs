@@ -9,8 +9,6 @@ namespace Xen.Blkif.Benchmarks;
 /// <summary>Ring, parser and engine without what they serve: no byte is copied, no storage is asked. Per request, both ends on one thread.</summary>
 public class EngineAloneBenchmarks
 {
-    private const int Requests = 1024;
-
     private QueuePair _pair = null!;
 
     /// <summary>The layout that the frontend speaks.</summary>
@@ -32,21 +30,8 @@ public class EngineAloneBenchmarks
     [GlobalCleanup]
     public void Cleanup() => _pair.Dispose();
 
-    [Benchmark(OperationsPerInvoke = Requests)]
-    public long Read()
-    {
-        long done = 0;
-        while (done < Requests)
-        {
-            for (int slot = 0; slot < Batch; slot++)
-                _pair.Frontend.Put(BlkifOperation.Read, slot, (ulong)(slot * 8), Segments * XenPage.Size);
-            _pair.Run();
-            while (_pair.Frontend.TryTake(out _))
-                done++;
-        }
-
-        return done;
-    }
+    [Benchmark(OperationsPerInvoke = RequestLoop.Requests)]
+    public long Read() => RequestLoop.Run(_pair, BlkifOperation.Read, Batch, Segments);
 
     private sealed class NoCopies(IGrantTable real) : IGrantTable
     {

@@ -8,8 +8,6 @@ namespace Xen.Blkif.Benchmarks;
 /// <summary>A request's whole way: frontend, ring, parser, engine, grant copy, target and back. Per request, everything on one thread.</summary>
 public class EngineBenchmarks
 {
-    private const int Requests = 1024;
-
     private IBlockTarget _target = null!;
     private QueuePair _pair = null!;
 
@@ -35,24 +33,9 @@ public class EngineBenchmarks
     [GlobalCleanup]
     public void Cleanup() => _pair.Dispose();
 
-    [Benchmark(OperationsPerInvoke = Requests)]
-    public long Read() => Run(BlkifOperation.Read);
+    [Benchmark(OperationsPerInvoke = RequestLoop.Requests)]
+    public long Read() => RequestLoop.Run(_pair, BlkifOperation.Read, Batch, Segments);
 
-    [Benchmark(OperationsPerInvoke = Requests)]
-    public long Write() => Run(BlkifOperation.Write);
-
-    private long Run(BlkifOperation operation)
-    {
-        long done = 0;
-        while (done < Requests)
-        {
-            for (int slot = 0; slot < Batch; slot++)
-                _pair.Frontend.Put(operation, slot, (ulong)(slot * 8), Segments * 4096);
-            _pair.Run();
-            while (_pair.Frontend.TryTake(out _))
-                done++;
-        }
-
-        return done;
-    }
+    [Benchmark(OperationsPerInvoke = RequestLoop.Requests)]
+    public long Write() => RequestLoop.Run(_pair, BlkifOperation.Write, Batch, Segments);
 }
