@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# usage: image.sh FOLDER
+# Makes, from Debian packages, the machine that the scenarios run on: the hypervisor, the kernel, the root file system of domain 0 and
+# the ramdisks. FOLDER gets: xen, vmlinuz, dom0.cpio.gz, root.img. Needs Debian's apt, dpkg-deb, mke2fs, cpio, depmod; no root, no Xen.
+set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin"
+recipe=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+out=$(realpath -m "$1")
+root=$out/root
+boot=$out/boot
+
+# Modules of domain 0's ramdisk, in the order of their dependencies: enough to mount its root.
+early_modules="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk crc16 crc32c_generic libcrc32c mbcache jbd2 ext4"
+module_folders="drivers/xen drivers/virtio drivers/block fs/ext4 fs/jbd2 fs/mbcache.ko lib/crc16.ko lib/libcrc32c.ko crypto/crc32c_generic.ko"
+
+# What domain 0 runs, with everything that these depend on. What only installs or starts services is left out of the closure.
+wanted="bash coreutils grep sed gawk findutils tar util-linux mount kmod procps iproute2 diffutils fio e2fsprogs libicu72 libssl3 libstdc++6 zlib1g libgcc-s1"
+unwanted='^(debconf|cdebconf|perl|perl-base|python3.*|libpython.*|systemd.*|udev|dpkg|init.*|grub.*|adduser|tex.*)$'
+
+# The newest name that a pattern has in the package lists.
+newest() { apt-cache pkgnames "$1" | grep -E "^$2\$" | sort -V | tail -n 1; }
+
+closure() {
+    apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$@" |
+        grep -E '^[a-z0-9]' | grep -v ':' | sort -u | grep -vE "$unwanted"
+}
+
+download() {
+    local xen_utils hypervisor kernel
+    hypervisor=$(newest xen-hypervisor- 'xen-hypervisor-[0-9.]+-amd64')
+    xen_utils=$(newest xen-utils- 'xen-utils-[0-9.]+')
+    kernel=$(apt-cache depends linux-image-amd64 | grep -oE 'linux-image-[0-9][^ ]+' | head -n 1)
+    mkdir -p "$out/packages"
+    cd "$out/packages"
+    # Virtual and alternative names of the closure have no package of their own.
+    # shellcheck disable=SC2046
+    apt-get download -q busybox-static "$hypervisor" "$kernel" \
+        $(apt-cache show --no-all-versions $(closure $wanted "$xen_utils" xenstore-utils qemu-system-xen) 2>/dev/null | sed -n 's/^Package: //p' | sort -u) \
+        >"$out/download.log" 2>&1 || { tail -n 5 "$out/download.log" >&2; exit 1; }
+}
+
+unpack() {
+    local package
+    mkdir -p "$root" "$boot"
+    for package in "$out"/packages/*.deb; do
+        case ${package##*/} in
+            linux-image-* | xen-hypervisor-*) dpkg-deb -x "$package" "$boot" ;;
+            *) dpkg-deb -x "$package" "$root" ;;
+        esac
+    done
+    rm -rf "$out/packages" "$root"/usr/share/{doc,man,locale,i18n} "$root"/usr/share/qemu/*.fd
+    zcat "$boot"/boot/xen-*-amd64.gz >"$out/xen"
+    cp "$boot"/boot/vmlinuz-* "$out/vmlinuz"
+}
+
+install_modules() {
+    local version folder
+    version=$(basename "$boot"/lib/modules/*)
+    modules=$root/lib/modules/$version
+    for folder in $module_folders; do
+        mkdir -p "$modules/kernel/$(dirname "$folder")"
+        cp -a "$boot/lib/modules/$version/kernel/$folder" "$modules/kernel/$folder"
+    done
+    cp "$boot/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$modules/"
+    depmod -b "$root" "$version"
+}
+
+install_dotnet() {
+    local dotnet
+    dotnet=$(dirname "$(realpath "$(command -v dotnet)")")
+    mkdir -p "$root/usr/share/dotnet/shared"
+    cp -a "$dotnet"/{dotnet,host} "$root/usr/share/dotnet/"
+    cp -a "$dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/"
+    ln -sf /usr/share/dotnet/dotnet "$root/usr/bin/dotnet"
+}
+
+pack() { (cd "$1" && find . | cpio --quiet -o -H newc); }
+
+# Domain 0 starts in a ramdisk that only finds its root file system.
+make_dom0_ramdisk() {
+    local ramdisk=$out/dom0-ramdisk name
+    mkdir -p "$ramdisk"/{bin,lib,dev,proc,sys,mnt}
+    cp "$root/bin/busybox" "$ramdisk/bin/"
+    for name in $early_modules; do cp "$(find "$modules" -name "$name.ko")" "$ramdisk/lib/"; done
+    sed "s/@MODULES@/$early_modules/" "$recipe/dom0-ramdisk-init" >"$ramdisk/init"
+    chmod +x "$ramdisk/init"
+    pack "$ramdisk" | gzip -1 >"$out/dom0.cpio.gz"
+}
+
+# A guest is a ramdisk and nothing else: busybox, blkfront, fio and the tools of ext4 with their libraries.
+make_guest_ramdisk() {
+    local ramdisk=$out/guest-ramdisk tool libraries
+    mkdir -p "$ramdisk"/{bin,lib,lib64,dev,proc,sys,mnt,tmp}
+    cp "$root/bin/busybox" "$ramdisk/bin/"
+    find "$modules" \( -name 'xen-blkfront.ko' -o -name ext4.ko -o -name jbd2.ko -o -name mbcache.ko -o -name crc16.ko -o -name libcrc32c.ko -o -name crc32c_generic.ko \) \
+        -exec cp {} "$ramdisk/lib/" \;
+    for tool in usr/bin/fio sbin/mke2fs sbin/e2fsck sbin/blkdiscard usr/sbin/blkdiscard; do
+        [ ! -e "$root/$tool" ] || cp -L "$root/$tool" "$ramdisk/bin/"
+    done
+    libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu:$(dirname "$(find "$root" -name libceph-common.so.2 | head -n 1)")
+    LD_LIBRARY_PATH=$libraries ldd "$ramdisk"/bin/{fio,mke2fs,e2fsck,blkdiscard} | awk '/=> \//{print $3}' | sort -u | xargs -I{} cp -L {} "$ramdisk/lib/"
+    cp -L "$root"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$ramdisk/lib64/"
+    cp "$recipe/guest-init" "$ramdisk/init"
+    chmod +x "$ramdisk/init"
+    mkdir -p "$root/lab"
+    pack "$ramdisk" >"$root/lab/guest.cpio"
+    cp "$out/vmlinuz" "$root/lab/"
+}
+
+make_root() {
+    cp "$recipe"/{dom0-init,dom0.sh} "$root/lab/"
+    chmod +x "$root/lab/dom0-init"
+    mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,app,scenarios,root,var/lib/xen,var/log/xen/console,var/lib/xenstored}
+    echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
+    echo 'root:x:0:' >"$root/etc/group"
+    echo '127.0.0.1 localhost' >"$root/etc/hosts"
+    touch "$root/etc/fstab"
+    rm -f "$out/root.img"
+    mke2fs -q -t ext4 -d "$root" "$out/root.img" 1500M
+}
+
+rm -rf "$out"
+mkdir -p "$out"
+download
+unpack
+install_modules
+install_dotnet
+make_dom0_ramdisk
+make_guest_ramdisk
+make_root
+rm -rf "$root" "$boot" "$out"/*-ramdisk

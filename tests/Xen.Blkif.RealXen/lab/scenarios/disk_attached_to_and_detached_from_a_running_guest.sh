@@ -1,0 +1,19 @@
+disk=$(image disk 8M)
+sum=$(md5 "$disk")
+guest g <<'JOB'
+echo READY
+wait_disk xvdb
+echo "MD5 $(md5sum </dev/xvdb)"
+tries=300
+while [ -b /dev/xvdb ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+[ ! -b /dev/xvdb ]
+JOB
+go g
+says g READY
+attach g xvdb "$disk"
+says g "MD5 $sum"
+dotnet /app/xen-blkif.dll list
+dotnet /app/xen-blkif.dll detach g xvdb
+finishes g
+attached_ends g xvdb
+! xenstore-exists "/local/domain/0/backend/blkif/1"
