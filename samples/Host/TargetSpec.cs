@@ -1,4 +1,3 @@
-using System.Globalization;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Samples.Host;
@@ -31,12 +30,8 @@ internal static class TargetSpec
 
     private static string Named(string path, string spec) => path.Length > 0 ? path : throw new TargetException($"'{spec}' names no file: a target is {Syntax}.");
 
-    private static long SizeOf(string text, string spec)
-    {
-        int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
-        bool isNumber = long.TryParse(shift == 0 ? text : text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long size);
-        return isNumber && size > 0 && size <= long.MaxValue >> shift && (size << shift) % 512 == 0
-            ? size << shift
+    private static long SizeOf(string text, string spec) =>
+        ByteSize.TryParse(text, out long size) && size > 0 && size % 512 == 0
+            ? size
             : throw new TargetException($"'{spec}' has no size: write a multiple of 512 bytes such as 64M after the colon.");
-    }
 }

@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Spectre.Console;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Samples;
 using Xen.Blkif.Samples.Loopback;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;

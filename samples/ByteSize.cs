@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Xen.Blkif.Samples.Loopback;
+namespace Xen.Blkif.Samples;
 
 /// <summary>Sizes as people write them: 4096, 4k, 64M, 2G.</summary>
 internal static class ByteSize
