@@ -81,10 +81,3 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
     [LoggerMessage(1, LogLevel.Error, "{Operation} failed: '{Path}', {Length} bytes at byte {Offset}: {Reason} ({Suppressed} lines left out before)")]
     private partial void LogFailed(BlockIoKind operation, string path, long offset, long length, string reason, long suppressed);
 }
-
-/// <summary>Does every request on the queue's own thread.</summary>
-internal sealed class FileInlineQueue(FileIo file) : InlineQueue
-{
-    /// <inheritdoc/>
-    public override BlockStatus Submit(in BlockIo io) => file.Do(io);
-}

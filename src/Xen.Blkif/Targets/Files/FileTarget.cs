@@ -71,7 +71,7 @@ public sealed class FileTarget : IBlockTarget
 
     /// <inheritdoc/>
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) =>
-        _options.Workers == 0 ? new FileInlineQueue(_io) : new FileWorkerQueue(_io, completions, Math.Min(_options.Workers, depth));
+        new FileQueue(_io, completions, Math.Min(_options.Workers, depth), depth);
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync()

@@ -9,8 +9,8 @@ public sealed record FileTargetOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>
-    /// Threads a queue has for requests that would block it, 0 to 64; 0 does every request on the queue's own thread, which is best for
-    /// files that are in memory anyway.
+    /// Threads a queue has for requests that would block it, 0 to 64. Requests that take less time than handing them over, as those of files
+    /// that are in memory, stay on the queue's own thread, as all do with 0.
     /// </summary>
     public int Workers { get; init; } = 4;
 

@@ -1,12 +1,14 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace Xen.Blkif.Targets.Files;
 
-/// <summary>Hands requests to threads that may block, so that as many are under way at once.</summary>
-internal sealed class FileWorkerQueue : IBlockQueue
+/// <summary>Does requests that take no time itself, and hands the others to threads that may block, so that as many are under way at once.</summary>
+internal sealed class FileQueue : IBlockQueue
 {
     private readonly FileIo _file;
     private readonly IBlockCompletions _completions;
+    private readonly HandOverPayoff _payoff = new();
     private readonly Thread[] _workers;
 
     // Its segments are reused while no more requests wait than once did: no allocation in steady state.
@@ -15,14 +17,19 @@ internal sealed class FileWorkerQueue : IBlockQueue
     // One permit for each waiting request that may be started, and at the end one for each worker.
     private readonly SemaphoreSlim _ready = new(0);
 
+    // By slot: when a request was handed over while every worker was idle; 0 where some were not, and the wait says nothing of waking.
+    private readonly long[] _handedOver;
+    private int _atWorkers;
+
     // Requests in the queue without a permit. Of the thread that owns the queue, like the flag.
     private int _held;
     private bool _plugged;
 
-    public FileWorkerQueue(FileIo file, IBlockCompletions completions, int workers)
+    public FileQueue(FileIo file, IBlockCompletions completions, int workers, int depth)
     {
         _file = file;
         _completions = completions;
+        _handedOver = new long[depth];
         _workers = new Thread[workers];
         for (int i = 0; i < workers; i++)
         {
@@ -33,6 +40,10 @@ internal sealed class FileWorkerQueue : IBlockQueue
 
     public BlockStatus Submit(in BlockIo io)
     {
+        if (_workers.Length == 0 || !_payoff.Pays(io.Kind))
+            return Do(io, Stopwatch.GetTimestamp());
+
+        _handedOver[io.Slot] = Interlocked.Increment(ref _atWorkers) == 1 && !_plugged ? Stopwatch.GetTimestamp() : 0;
         _waiting.Enqueue(io);
         if (_plugged)
             _held++;
@@ -53,10 +64,18 @@ internal sealed class FileWorkerQueue : IBlockQueue
 
     public void Dispose()
     {
-        _ready.Release(_workers.Length);
+        if (_workers.Length > 0)
+            _ready.Release(_workers.Length);
         foreach (Thread worker in _workers)
             worker.Join();
         _ready.Dispose();
+    }
+
+    private BlockStatus Do(in BlockIo io, long started)
+    {
+        BlockStatus status = _file.Do(io);
+        _payoff.Took(io.Kind, Stopwatch.GetTimestamp() - started);
+        return status;
     }
 
     private void Work()
@@ -66,10 +85,17 @@ internal sealed class FileWorkerQueue : IBlockQueue
             _ready.Wait();
 
             // A permit without a request is one of the last: nothing is under way when the queue closes.
-            if (_waiting.TryDequeue(out BlockIo io))
-                _completions.Complete(io.Slot, _file.Do(io));
-            else
+            if (!_waiting.TryDequeue(out BlockIo io))
                 return;
+
+            long started = Stopwatch.GetTimestamp();
+            if (_handedOver[io.Slot] is var handedOver and not 0)
+                _payoff.Woke(started - handedOver);
+            BlockStatus status = Do(io, started);
+
+            // Before the result shows: with it the owner may submit again, and find every worker idle.
+            Interlocked.Decrement(ref _atWorkers);
+            _completions.Complete(io.Slot, status);
         }
     }
 }
