@@ -1,88 +1,58 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Formats.Tar;
-using System.Globalization;
-using System.Reflection;
 
 namespace Xen.Blkif.RealXen;
 
-/// <summary>How a scenario went.</summary>
-/// <param name="Status">0 where it succeeded.</param>
-/// <param name="Seconds">How long it took.</param>
-/// <param name="Log">What it said.</param>
-internal sealed record ScenarioResult(int Status, int Seconds, string Log);
-
-/// <summary>Xen and its domain 0 under QEMU's software emulation, booted once for all scenarios, which run one after the other.</summary>
-internal sealed class Lab
+/// <summary>Xen and its domain 0 under QEMU's software emulation: boots once, runs scripts there one after the other, and tells of them.</summary>
+/// <param name="scripts">The scripts' files, in their order. Each is run in a shell that has the functions of <c>lab/dom0.sh</c>.</param>
+internal sealed class Lab(IReadOnlyList<string> scripts)
 {
-    private static readonly Lazy<Lab> Instance = new(() => new Lab());
+    /// <summary>Hears what is going on.</summary>
+    public required Action<string> Progress { get; init; }
 
-    private readonly ConcurrentDictionary<string, TaskCompletionSource<ScenarioResult>> _results = new(StringComparer.Ordinal);
+    /// <summary>Hears every line that a script says, and the script's name. Null where nobody listens.</summary>
+    public Action<string, string>? Line { get; init; }
 
-    private Lab()
+    /// <summary>Hears how a script went, when it has ended.</summary>
+    public required Action<string, ScenarioResult> Ended { get; init; }
+
+    /// <summary>What the scripts find in their environment.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Makes the machine where that is needed, boots it, and runs the scripts.</summary>
+    /// <exception cref="InvalidOperationException">The machine cannot be made, or went down; the message has its last words.</exception>
+    public async Task RunAsync()
     {
-        foreach (string name in Scenarios)
-            _results[name] = new TaskCompletionSource<ScenarioResult>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _ = RunAsync();
-    }
-
-    /// <summary>The scenarios, which are the scripts of the folder whose names contain <c>XEN_BLKIF_LAB_ONLY</c>.</summary>
-    public static IReadOnlyList<string> Scenarios { get; } =
-        [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "lab", "scenarios"), $"*{Environment.GetEnvironmentVariable("XEN_BLKIF_LAB_ONLY")}*.sh")
-            .Select(file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)];
-
-    /// <summary>The lab, which is booted with the first call.</summary>
-    public static Lab Shared => Instance.Value;
-
-    private static string HostFolder => typeof(Lab).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "HostFolder").Value!;
-
-    /// <summary>Waits for a scenario to end.</summary>
-    public Task<ScenarioResult> ResultOfAsync(string scenario) => _results[scenario].Task;
-
-    private static void Progress(string line) => TestContext.Progress.WriteLine($"lab: {line}");
-
-    private async Task RunAsync()
-    {
+        string image = await LabImage.GetAsync(Progress);
+        DirectoryInfo work = Directory.CreateTempSubdirectory("xen-blkif-lab-");
         try
         {
-            string image = await LabImage.GetAsync(Progress);
-            DirectoryInfo work = Directory.CreateTempSubdirectory("xen-blkif-lab-");
-            try
-            {
-                await BootAsync(image, Pack(work.FullName));
-            }
-            finally
-            {
-                work.Delete(recursive: true);
-            }
+            await HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), Progress);
+            await BootAsync(image, Pack(work.FullName));
         }
-        catch (Exception e)
+        finally
         {
-            foreach (TaskCompletionSource<ScenarioResult> result in _results.Values)
-                result.TrySetException(e);
+            work.Delete(recursive: true);
         }
     }
 
-    // The program and the scenarios travel as an archive, written straight onto the second disk.
-    private static string Pack(string work)
+    // The program and the scripts travel as an archive, written straight onto the second disk.
+    private string Pack(string work)
     {
         string load = Path.Combine(work, "load");
-        CopyFolder(HostFolder, Path.Combine(load, "app"));
-        CopyFolder(Path.Combine(AppContext.BaseDirectory, "lab", "scenarios"), Path.Combine(load, "scenarios"));
-        File.WriteAllLines(Path.Combine(load, "order"), Scenarios);
+        string folder = Directory.CreateDirectory(Path.Combine(load, "scripts")).FullName;
+        foreach (string script in scripts)
+            File.Copy(script, Path.Combine(folder, Path.GetFileName(script)));
+        File.WriteAllLines(Path.Combine(load, "order"), scripts.Select(script => Path.GetFileNameWithoutExtension(script)));
+        File.WriteAllLines(Path.Combine(load, "settings"), Settings.Select(setting => $"export {setting.Key}='{setting.Value}'"));
+        foreach (string document in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "docs")))
+            File.Copy(document, Path.Combine(load, Path.GetFileName(document)));
 
         string archive = Path.Combine(work, "load.tar");
         TarFile.CreateFromDirectory(load, archive, includeBaseDirectory: false);
         using FileStream disk = File.Open(archive, FileMode.Open);
         disk.SetLength((disk.Length + 0xFFFFF) & ~0xFFFFFL);
         return archive;
-    }
-
-    private static void CopyFolder(string from, string to)
-    {
-        Directory.CreateDirectory(to);
-        foreach (string file in Directory.GetFiles(from))
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
     }
 
     private async Task BootAsync(string image, string load)
@@ -101,46 +71,11 @@ internal sealed class Lab
         using Process machine = Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardOutput = true, RedirectStandardInput = true })!;
         try
         {
-            await ListenAsync(machine.StandardOutput);
+            await new LabConsole(machine.StandardOutput) { Progress = Progress, Line = Line, Ended = Ended }.ListenAsync();
         }
         finally
         {
             machine.Kill();
         }
-    }
-
-    private static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
-
-    private async Task ListenAsync(StreamReader console)
-    {
-        var log = new List<string>();
-
-        // All that the machine says, as it says it, for whoever looks for a scenario that hangs.
-        string? copy = Environment.GetEnvironmentVariable("XEN_BLKIF_LAB_CONSOLE");
-        await using StreamWriter file = copy is null ? StreamWriter.Null : new StreamWriter(copy) { AutoFlush = true };
-        while (await console.ReadLineAsync() is { } line)
-        {
-            await file.WriteLineAsync(line);
-            string[] parts = line.TrimEnd().Split(' ');
-            switch (parts)
-            {
-                case ["@@", "begin", var name]:
-                    log.Clear();
-                    Progress(name.Replace('_', ' '));
-                    break;
-                case ["@@", "end", var name, var status, var seconds]:
-                    _results[name].TrySetResult(new ScenarioResult(Number(status), Number(seconds), string.Join('\n', log)));
-                    break;
-                case ["@@", "done"]:
-                    return;
-                case ["@@", "broken", .. var words]:
-                    throw new InvalidOperationException($"The machine is broken: {string.Join(' ', words)}.");
-                default:
-                    log.Add(line);
-                    break;
-            }
-        }
-
-        throw new InvalidOperationException($"The machine went down. Its last words:\n{string.Join('\n', log.TakeLast(60))}");
     }
 }

@@ -3,13 +3,13 @@ namespace Xen.Blkif.RealXen;
 /// <summary>Each scenario of <c>lab/scenarios</c>, with real guests on the real hypervisor.</summary>
 internal sealed class ScenarioTests
 {
-    private static IEnumerable<TestCaseData> Scenarios() => Lab.Scenarios.Select(name => new TestCaseData(name).SetArgDisplayNames(name.Replace('_', ' ')));
+    private static IEnumerable<TestCaseData> Scenarios() => Blkif.RealXen.Scenarios.Names.Select(name => new TestCaseData(name).SetArgDisplayNames(name.Replace('_', ' ')));
 
     [TestCaseSource(nameof(Scenarios))]
     [CancelAfter(900_000)]
     public async Task On_the_real_hypervisor(string scenario)
     {
-        ScenarioResult result = await Lab.Shared.ResultOfAsync(scenario).WaitAsync(TimeSpan.FromMinutes(15));
+        ScenarioResult result = await Blkif.RealXen.Scenarios.Shared.ResultOfAsync(scenario).WaitAsync(TimeSpan.FromMinutes(15));
         TestContext.Out.WriteLine($"{result.Seconds} s");
         Assert.That(result.Status, Is.Zero, result.Log);
     }

@@ -15,26 +15,47 @@ image() {
 }
 
 # guest NAME [CMDLINE] <<<'what it runs': starts a PV guest that is paused until "go NAME". It has no disk: attach one.
+# Before it: FIO=1 (the guest has fio), VCPUS, DISK (a disk of another backend, as xl's configuration has it).
 guest() {
     local name=$1 extra=${2:-} folder
     folder=$(mktemp -d)
     cat >"$folder/job"
     (cd "$folder" && echo job | busybox cpio -o -H newc 2>/dev/null) >"$folder/job.cpio"
-    cat /lab/guest.cpio "$folder/job.cpio" >"$folder/ramdisk"
+    cat /lab/guest.cpio ${FIO:+/lab/fio.cpio} "$folder/job.cpio" >"$folder/ramdisk"
     cat >"$folder/config" <<CONFIG
 name = "$name"
 type = "pv"
 kernel = "/lab/vmlinuz"
 ramdisk = "$folder/ramdisk"
 extra = "console=hvc0 quiet mitigations=off $extra"
-memory = 512
+memory = $([ -n "${FIO:-}" ] && echo 512 || echo 256)
 vcpus = ${VCPUS:-1}
+disk = [ ${DISK:-} ]
 on_poweroff = "destroy"
 on_reboot = "destroy"
 on_crash = "destroy"
 CONFIG
     timeout 120 xl create -q -p "$folder/config" || { rm -rf "$folder"; fail "the guest $name cannot be made"; }
     rm -rf "$folder" # loaded by now, and large
+}
+
+# vbd TYPE DOMID DEVID KEY VALUE …: both halves of a disk in xenstore, as a toolstack writes them, for the backends of TYPE.
+vbd() {
+    local backend=/local/domain/0/backend/$1/$2/$3 frontend=/local/domain/$2/device/vbd/$3 id=$2 number=$3
+    local -a more=()
+    shift 3
+    while [ $# -gt 1 ]; do
+        more+=("$backend/$1" "$2")
+        shift 2
+    done
+    xenstore-write "$backend" "" "$frontend" ""
+    xenstore-chmod "$backend" n0 "r$id"
+    xenstore-chmod "$frontend" "n$id" r0
+    # One call is one transaction: a backend that sees its half before the frontend's state takes the device for gone.
+    xenstore-write "$backend/frontend" "$frontend" "$backend/frontend-id" "$id" "$backend/online" 1 "$backend/removable" 0 \
+        "$backend/bootable" 1 "$backend/type" phy "$backend/mode" w "$backend/device-type" disk "$backend/discard-enable" 1 \
+        "${more[@]}" "$backend/state" 1 "$frontend/backend" "$backend" "$frontend/backend-id" 0 \
+        "$frontend/virtual-device" "$number" "$frontend/device-type" disk "$frontend/state" 1
 }
 
 go() { xl unpause "$1"; }
@@ -44,7 +65,7 @@ console() { cat "/var/log/xen/console/guest-$1.log"; }
 # attach GUEST VDEV TARGET [OPTIONS]: our backend, in the background; its words go to /run/attach-GUEST-VDEV.log.
 attach() {
     local guest=$1 vdev=$2 log=/run/attach-$1-$2.log
-    dotnet /app/xen-blkif.dll attach "$@" --log-level Debug >"$log" 2>&1 &
+    xen-blkif attach "$@" --log-level Debug >"$log" 2>&1 &
     echo $! >"/run/attach-$guest-$vdev.pid"
     for _ in {1..300}; do
         grep -q 'state InitWait' "$log" && return

@@ -72,6 +72,8 @@ install_dotnet() {
     cp -a "$dotnet"/{dotnet,host} "$root/usr/share/dotnet/"
     cp -a "$dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/"
     ln -sf /usr/share/dotnet/dotnet "$root/usr/bin/dotnet"
+    printf '#!/bin/bash\nexec dotnet /app/xen-blkif.dll "$@"\n' >"$root/usr/bin/xen-blkif"
+    chmod +x "$root/usr/bin/xen-blkif"
 }
 
 pack() { (cd "$1" && find . | cpio --quiet -o -H newc); }
@@ -87,30 +89,41 @@ make_dom0_ramdisk() {
     pack "$ramdisk" | gzip -1 >"$out/dom0.cpio.gz"
 }
 
-# A guest is a ramdisk and nothing else: busybox, blkfront, fio and the tools of ext4 with their libraries.
-make_guest_ramdisk() {
-    local ramdisk=$out/guest-ramdisk tool libraries
-    mkdir -p "$ramdisk"/{bin,lib,lib64,dev,proc,sys,mnt,tmp}
+# What programs of the ramdisk in $1 need, of libraries.
+add_libraries() {
+    local folder=$1 libraries
+    shift
+    mkdir -p "$folder/lib"
+    libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu:$(dirname "$(find "$root" -name libceph-common.so.2 | head -n 1)")
+    LD_LIBRARY_PATH=$libraries ldd "$@" | awk '/=> \//{print $3}' | sort -u | xargs -I{} cp -L {} "$folder/lib/"
+}
+
+# A guest is a ramdisk and nothing else: busybox, blkfront and the tools of ext4 with their libraries. fio comes in a second one, laid
+# over the first where a guest asks for it: it has a hundred megabytes of libraries, which cost each start three seconds.
+make_guest_ramdisks() {
+    local ramdisk=$out/guest-ramdisk fio=$out/fio-ramdisk tool
+    mkdir -p "$ramdisk"/{bin,lib,lib64,dev,proc,sys,mnt,tmp} "$fio/bin" "$root/lab"
     cp "$root/bin/busybox" "$ramdisk/bin/"
     find "$modules" \( -name 'xen-blkfront.ko' -o -name ext4.ko -o -name jbd2.ko -o -name mbcache.ko -o -name crc16.ko -o -name libcrc32c.ko -o -name crc32c_generic.ko \) \
         -exec cp {} "$ramdisk/lib/" \;
-    for tool in usr/bin/fio sbin/mke2fs sbin/e2fsck sbin/blkdiscard usr/sbin/blkdiscard; do
+    for tool in sbin/mke2fs sbin/e2fsck sbin/blkdiscard usr/sbin/blkdiscard; do
         [ ! -e "$root/$tool" ] || cp -L "$root/$tool" "$ramdisk/bin/"
     done
-    libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu:$(dirname "$(find "$root" -name libceph-common.so.2 | head -n 1)")
-    LD_LIBRARY_PATH=$libraries ldd "$ramdisk"/bin/{fio,mke2fs,e2fsck,blkdiscard} | awk '/=> \//{print $3}' | sort -u | xargs -I{} cp -L {} "$ramdisk/lib/"
+    add_libraries "$ramdisk" "$ramdisk"/bin/{mke2fs,e2fsck,blkdiscard}
     cp -L "$root"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$ramdisk/lib64/"
     cp "$recipe/guest-init" "$ramdisk/init"
     chmod +x "$ramdisk/init"
-    mkdir -p "$root/lab"
     pack "$ramdisk" >"$root/lab/guest.cpio"
+    cp "$root/usr/bin/fio" "$fio/bin/"
+    add_libraries "$fio" "$fio/bin/fio"
+    pack "$fio" >"$root/lab/fio.cpio"
     cp "$out/vmlinuz" "$root/lab/"
 }
 
 make_root() {
     cp "$recipe"/{dom0-init,dom0.sh} "$root/lab/"
     chmod +x "$root/lab/dom0-init"
-    mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,app,scenarios,root,var/lib/xen,var/log/xen/console,var/lib/xenstored}
+    mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,app,root,var/lib/xen,var/log/xen/console,var/lib/xenstored}
     echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
     echo '127.0.0.1 localhost' >"$root/etc/hosts"
@@ -126,6 +139,6 @@ unpack
 install_modules
 install_dotnet
 make_dom0_ramdisk
-make_guest_ramdisk
+make_guest_ramdisks
 make_root
 rm -rf "$root" "$boot" "$out"/*-ramdisk

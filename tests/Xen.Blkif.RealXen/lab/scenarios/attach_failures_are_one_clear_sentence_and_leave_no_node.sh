@@ -3,7 +3,7 @@ guest g <<<'sleep 60'
 refused() { # refused WORDS ARGUMENTS: the attach ends with exit code 2 or 1 and a sentence with these words
     local words=$1 said status=0
     shift
-    said=$(dotnet /app/xen-blkif.dll attach "$@" 2>&1) || status=$?
+    said=$(xen-blkif attach "$@" 2>&1) || status=$?
     echo "$said"
     [ $status -ne 0 ] || fail "attach $* succeeded"
     echo "$said" | grep -qE "^(error|failed): .*$words" || fail "attach $* did not say $words"

@@ -12,8 +12,8 @@ go g
 says g READY
 attach g xvdb "$disk"
 says g "MD5 $sum"
-dotnet /app/xen-blkif.dll list
-dotnet /app/xen-blkif.dll detach g xvdb
+xen-blkif list
+xen-blkif detach g xvdb
 finishes g
 attached_ends g xvdb
 ! xenstore-exists "/local/domain/0/backend/blkif/1"

@@ -1,6 +1,6 @@
 disk=/dev/shm/disk.img
 truncate -s 48M "$disk"
-guest g <<'JOB'
+FIO=1 guest g <<'JOB'
 wait_disk xvda
 for size in 512 4k 44k 64k; do
     fio --name=mix --filename=/dev/xvda --rw=randrw --bs=$size --iodepth=32 --ioengine=libaio --direct=1 --size=12M \

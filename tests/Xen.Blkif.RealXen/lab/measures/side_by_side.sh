@@ -1,0 +1,61 @@
+# One guest, three disks on one RAM disk: QEMU's qdisk, Linux's blkback and ours take turns, in one boot.
+# Says for each run of fio: "@@ row ROUND WORKLOAD BACKEND BUSY TERSE", where BUSY is how many microseconds domain 0's processors worked in
+# each second, and TERSE what fio printed.
+modprobe brd rd_nr=1 rd_size=262144
+modprobe xen-blkback
+dd if=/dev/urandom of=/dev/ram0 bs=1M count=256 status=none
+
+DISK="'format=raw,vdev=xvdb,access=rw,backendtype=qdisk,target=/dev/ram0'" FIO=1 guest g <<'JOB'
+for disk in xvdb xvdc xvdd; do wait_disk $disk; done
+dmesg | grep blkfront:
+echo READY
+# One line on the console, one run of fio: "NUMBER DISK SECONDS OPTIONS".
+while read -r number disk seconds options; do
+    [ "$number" != end ] || break
+    fio --name=f --filename=/dev/$disk --ioengine=libaio --direct=1 --time_based --runtime=$seconds --ramp_time=1 $options --output-format=terse --terse-version=3 >/tmp/out
+    echo "RESULT $number $(head -n 1 /tmp/out)"
+done
+JOB
+id=$(xl domid g)
+vbd vbd "$id" 51744 dev xvdc params /dev/ram0 physical-device 1:0 hotplug-status connected
+attach g xvdd /dev/ram0
+go g
+says g READY
+console g | grep blkfront:
+
+# tell WORDS: types a line on the guest's console.
+tell() { echo "$*" >"$(xenstore-read "/local/domain/$id/console/tty")"; }
+
+# Domain 0's processor time in hundredths of a second, all of it, by what the kernel counts for each processor.
+used() {
+    read -r _ user nice system idle wait irq soft _ </proc/stat
+    echo $((user + nice + system + irq + soft))
+}
+
+number=0
+measure() { # measure ROUND WORKLOAD BACKEND DISK OPTIONS
+    local round=$1 workload=$2 backend=$3 disk=$4 before after line
+    shift 4
+    number=$((number + 1))
+    tell "$number $disk $SECONDS_EACH $*"
+    sleep 1.5
+    before=$(used)
+    sleep "$SECONDS_EACH"
+    after=$(used)
+    says g "RESULT $number " 60
+    line=$(console g | grep "RESULT $number " | tr -d '\r')
+    echo "@@ row $round $workload $backend $(((after - before) * 10000 / SECONDS_EACH)) ${line#RESULT * }"
+}
+
+for round in $(seq "$ROUNDS"); do
+    order="qdisk:xvdb blkback:xvdc ours:xvdd"
+    [ $((round % 2)) -eq 1 ] || order="ours:xvdd blkback:xvdc qdisk:xvdb"
+    for workload in "randread-4k-1" "randwrite-4k-1" "randread-4k-32" "randwrite-4k-32" "read-64k-8" "write-64k-8" "read-1m-4" "write-1m-4"; do
+        IFS=- read -r pattern size depth <<<"$workload"
+        for pair in $order; do
+            measure "$round" "$workload" "${pair%:*}" "${pair#*:}" "--rw=$pattern --bs=$size --iodepth=$depth"
+        done
+    done
+done
+tell end
+finishes g
