@@ -32,11 +32,11 @@ internal sealed class DetachCommand
 
         using var xen = XenHost.Open();
         DomainId guest = DomainName.Find(xen.Store, arguments.GetValue(_domain)!);
-        string number = device.Number.ToString(CultureInfo.InvariantCulture);
-        string backend = $"/local/domain/{xen.Domain}/backend/{arguments.GetValue(BackendTypeOption.Instance)}/{guest}/{number}";
-        if (!TryAsk(xen.Store, backend))
+        string type = arguments.GetValue(BackendTypeOption.Instance)!;
+        if (!BlockBackend.RequestDetach(xen, guest, device.Name, type))
             throw new UserException($"Domain {guest} has no disk {device} of this backend type: 'xen-blkif list' shows what there is.");
 
+        string backend = string.Create(CultureInfo.InvariantCulture, $"/local/domain/{xen.Domain}/backend/{type}/{guest}/{device.Number}");
         using var gone = new SemaphoreSlim(0);
         using IDisposable watch = xen.Store.Watch(backend, _ => gone.Release());
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(arguments.GetValue(_timeout)));
@@ -54,19 +54,5 @@ internal sealed class DetachCommand
         }
 
         return ExitCode.Okay;
-    }
-
-    private static bool TryAsk(IXenStore store, string backend)
-    {
-        while (true)
-        {
-            using IXenStoreTransaction transaction = store.BeginTransaction();
-            if (transaction.Read($"{backend}/frontend") is null)
-                return false;
-            transaction.Write($"{backend}/online", "0");
-            transaction.Write($"{backend}/state", "5");
-            if (transaction.TryCommit())
-                return true;
-        }
     }
 }

@@ -31,15 +31,18 @@ internal sealed class BackendNodes(IXenStore store, DevicePaths paths)
     public void Explain(string reason) => Change(access => access.Write(paths.Error, reason));
 
     /// <summary>Asks the guest for the disk, as a toolstack does.</summary>
-    public void RequestDetach() => Change(access =>
+    /// <returns>False where there is no such device.</returns>
+    public bool RequestDetach() => Change(access =>
     {
         access.Write(paths.InBackend("online"), "0");
         access.Write(paths.InBackend("state"), XenbusState.Closing.ToText());
     });
 
-    private void Change(Action<IXenStoreAccess> change) => store.Transact(access =>
+    private bool Change(Action<IXenStoreAccess> change) => store.Transact(access =>
     {
-        if (access.Read(paths.InBackend("frontend")) is not null)
-            change(access);
+        if (access.Read(paths.InBackend("frontend")) is null)
+            return false;
+        change(access);
+        return true;
     });
 }

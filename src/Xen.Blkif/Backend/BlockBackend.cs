@@ -85,6 +85,20 @@ public sealed class BlockBackend : IAsyncDisposable
         new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, Checked(options), ownsNodes: false).OfferedAsync();
 
     /// <summary>
+    /// Asks a guest for a disk, as a toolstack does, and returns at once. Whoever serves it, in whichever process, closes it when the guest
+    /// has let go; its <c>state</c> is 6 then, or its nodes are gone.
+    /// </summary>
+    /// <param name="xen">The hypervisor.</param>
+    /// <param name="guest">The guest.</param>
+    /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
+    /// <param name="backendType">The <see cref="BackendOptions.BackendType"/> that it is served under.</param>
+    /// <returns>False where the guest has no such disk.</returns>
+    /// <exception cref="FormatException">The name names no disk.</exception>
+    /// <exception cref="HypervisorException">Xenstore failed.</exception>
+    public static bool RequestDetach(IXenHost xen, DomainId guest, string vdev, string backendType) =>
+        new BackendNodes(xen.Store, new DevicePaths(xen.Domain, backendType, guest, VirtualDevice.Parse(vdev))).RequestDetach();
+
+    /// <summary>
     /// Ends the device. A disk that was attached here is first asked back from the guest, which gets <see cref="BackendOptions.DetachTimeout"/>
     /// to agree. Returns when requests under way are answered and nothing of the guest's is mapped or bound any more.
     /// </summary>

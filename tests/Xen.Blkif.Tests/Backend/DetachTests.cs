@@ -45,6 +45,30 @@ internal sealed class DetachTests
     }
 
     [Test]
+    public async Task Any_process_may_ask_for_a_disk()
+    {
+        await using var stage = new Stage();
+        await using BlockBackend backend = await stage.AttachAsync();
+        BlkifFrontend frontend = await stage.ConnectAsync();
+        Assert.That(BlockBackend.RequestDetach(stage.Xen, Stage.GuestId, "xvda", stage.Options.BackendType), Is.True);
+        await frontend.WaitForBackendAsync(XenbusState.Closing);
+        await frontend.DisposeAsync();
+        await Eventually.Ends(backend.Completion, "the device ended");
+        stage.AssertNothingLeft();
+    }
+
+    [TestCase("xvdb", "blkif")]
+    [TestCase("xvda", "vbd")]
+    public async Task Asking_for_a_disk_that_is_not_there_changes_nothing(string vdev, string backendType)
+    {
+        await using var stage = new Stage();
+        await using BlockBackend backend = await stage.AttachAsync();
+        Assert.That(BlockBackend.RequestDetach(stage.Xen, Stage.GuestId, vdev, backendType), Is.False);
+        Assert.That((stage.ReadBe("online"), stage.ReadBe("state")), Is.EqualTo(("1", "2")));
+        Assert.That(stage.Xen.Store.List($"/local/domain/0/backend"), Is.EqualTo(new[] { stage.Options.BackendType }));
+    }
+
+    [Test]
     public async Task A_frontend_that_does_not_answer_loses_the_disk_when_its_time_is_over()
     {
         await using var stage = new Stage();
