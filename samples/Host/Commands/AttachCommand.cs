@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Xen.Blkif.Backend;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Native;
+using Xen.Blkif.Samples.Host.Status;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Samples.Host.Commands;
@@ -49,6 +50,8 @@ internal sealed class AttachCommand
             IsCdrom = arguments.GetValue(_cdrom),
             LoggerFactory = logs,
         });
+        await using var status = StatusServer.TryStart(
+            StatusFolder.Current, () => [DiskReport.Of(vbd, xen.Store, arguments.GetValue(_target))], logs);
         await Task.WhenAny(vbd.Completion, stop.Requested);
         return ExitCode.Okay;
     }

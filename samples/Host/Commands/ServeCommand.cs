@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.Extensions.Logging;
 using Xen.Blkif.Backend;
 using Xen.Blkif.Native;
+using Xen.Blkif.Samples.Host.Status;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Samples.Host.Commands;
@@ -33,6 +34,8 @@ internal sealed class ServeCommand
             ReadOnly = disk.IsReadOnly,
             Logger = logs.CreateLogger<FileTarget>(),
         }), options);
+        await using var status = StatusServer.TryStart(
+            StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
         ServiceManager.Tell("READY=1");
         await stop.Requested;
         ServiceManager.Tell("STOPPING=1");

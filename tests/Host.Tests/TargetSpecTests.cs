@@ -1,0 +1,46 @@
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Samples.Host.Tests;
+
+internal sealed class TargetSpecTests
+{
+    [TestCase("memory:1M", typeof(MemoryTarget), 1 << 20)]
+    [TestCase("memory:512", typeof(MemoryTarget), 512)]
+    [TestCase("null:2G", typeof(NullTarget), 2L << 30)]
+    public async Task A_kind_and_a_size_make_a_disk_without_a_file(string spec, Type kind, long length)
+    {
+        await using IBlockTarget target = TargetSpec.Open(spec, new FileTargetOptions());
+        Assert.That(target, Is.TypeOf(kind));
+        Assert.That(target.Info.Length, Is.EqualTo(length));
+    }
+
+    [Test]
+    public async Task A_path_is_a_file_in_all_the_ways_that_toolstacks_write_it(
+        [Values("", "file:", "aio:", "raw:")] string prefix, [Values("disk.img", "memory", "qcow2:disk")] string name)
+    {
+        using var folder = new Folder();
+        string path = folder.PathOf(name);
+        await File.WriteAllBytesAsync(path, new byte[1024]);
+        await using IBlockTarget target = TargetSpec.Open(prefix + path, new FileTargetOptions());
+        Assert.That(target, Is.TypeOf<FileTarget>());
+        Assert.That(target.Info.Length, Is.EqualTo(1024));
+    }
+
+    [TestCase("memory:1M")]
+    [TestCase("null:1M")]
+    public async Task What_is_asked_for_read_only_is_read_only(string spec)
+    {
+        await using IBlockTarget target = TargetSpec.Open(spec, new FileTargetOptions { ReadOnly = true });
+        Assert.That(target.Info.ReadOnly, Is.True);
+    }
+
+    [TestCase("memory:", "no size")]
+    [TestCase("memory:0", "no size")]
+    [TestCase("memory:100", "multiple of 512")]
+    [TestCase("null:lots", "no size")]
+    [TestCase("file:", "no file")]
+    [TestCase("", "no file")]
+    [TestCase("/no/such/image", "does not exist")]
+    public void What_names_no_storage_is_refused_in_a_sentence_that_says_why(string spec, string words) =>
+        Assert.That(() => TargetSpec.Open(spec, new FileTargetOptions()), Throws.TypeOf<TargetException>().With.Message.Contains(words));
+}

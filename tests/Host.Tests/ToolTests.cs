@@ -1,0 +1,67 @@
+using System.Diagnostics;
+
+[assembly: Parallelizable(ParallelScope.All)]
+
+namespace Xen.Blkif.Samples.Host.Tests;
+
+/// <summary>The tool, from the command line to the exit code, where there is no Xen.</summary>
+internal sealed class ToolTests
+{
+    [Test]
+    public async Task Help_lists_every_command_and_every_exit_code()
+    {
+        (int status, string output, _) = await RunAsync("--help");
+        Assert.That(status, Is.Zero);
+        foreach (string word in new[] { "attach", "serve", "detach", "list", "0 done", "1 the hypervisor", "2 options" })
+            Assert.That(output, Does.Contain(word));
+    }
+
+    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("serve", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("detach", "DOMAIN", "VDEV", "--timeout", "--backend-type")]
+    [TestCase("list", "--json", "--backend-type")]
+    public async Task Help_of_a_command_lists_what_it_takes(string command, params string[] words)
+    {
+        (int status, string output, _) = await RunAsync(command, "--help");
+        Assert.That(status, Is.Zero);
+        foreach (string word in words)
+            Assert.That(output, Does.Contain(word));
+    }
+
+    [TestCase("--help", "frobnicate")]
+    [TestCase("'web' names no virtual disk", "attach", "5", "web", "memory:1M")]
+    [TestCase("'web' names no virtual disk", "detach", "5", "web")]
+    [TestCase("--help", "attach", "5", "xvda")]
+    [TestCase("--help", "list", "--frobnicate")]
+    [TestCase("--help", "detach", "5", "xvda", "--timeout", "soon")]
+    public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)
+    {
+        (int status, string output, string errors) = await RunAsync(arguments);
+        Assert.That(status, Is.EqualTo(2), output + errors);
+        Assert.That(errors, Does.StartWith("error: ").And.Contain(words).And.Not.Contain("   at "));
+    }
+
+    [TestCase("list")]
+    [TestCase("serve")]
+    [TestCase("attach", "5", "xvda", "memory:1M")]
+    [TestCase("detach", "5", "xvda")]
+    public async Task Without_a_hypervisor_the_exit_code_is_1_and_the_reason_one_sentence(params string[] arguments)
+    {
+        if (Directory.Exists("/proc/xen"))
+            Assert.Ignore("ignored: this is a Xen host");
+        (int status, string output, string errors) = await RunAsync(arguments);
+        Assert.That(status, Is.EqualTo(1), output + errors);
+        Assert.That(output, Is.Empty);
+        Assert.That(errors, Does.StartWith("failed: ").And.Contain("xenstore").And.Not.Contain("   at "));
+    }
+
+    private static async Task<(int Status, string Output, string Errors)> RunAsync(params string[] arguments)
+    {
+        string program = Path.Combine(AppContext.BaseDirectory, "xen-blkif.dll");
+        using Process process = Process.Start(new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output, await errors);
+    }
+}
