@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Native.Handles;
 using Xen.Blkif.Native.Interop;
@@ -12,7 +13,13 @@ internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
     // Held for as long as the table lives, so that a copy need not count references.
     private readonly nint _raw;
 
-    public NativeGrantTable() => _raw = _handle.DangerousGetHandle();
+    /// <param name="maxGrants">Pages that may be mapped at once; null for what the kernel allows of itself.</param>
+    public NativeGrantTable(int? maxGrants)
+    {
+        _raw = _handle.DangerousGetHandle();
+        if (maxGrants is { } limit)
+            Limit(limit);
+    }
 
     /// <inheritdoc/>
     public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
@@ -51,6 +58,20 @@ internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
     }
 
     public void Dispose() => _handle.Dispose();
+
+    // To be called before anything is mapped.
+    private void Limit(int maxGrants)
+    {
+        if (LibXenGnttab.SetMaxGrants(_raw, (uint)maxGrants) == 0)
+            return;
+
+        // Newer kernels have no limit for all mappings together, and do not know the call.
+        int errno = Marshal.GetLastPInvokeError();
+        if (errno is LibC.NoSuchIoctl or LibC.NoSuchCall)
+            return;
+        _handle.Dispose();
+        throw NativeFailure.Of($"A limit of {maxGrants} mapped grants cannot be set", errno);
+    }
 
     private sealed class Mapping : IGrantMapping
     {

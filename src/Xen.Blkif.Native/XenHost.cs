@@ -31,15 +31,23 @@ public sealed class XenHost : IXenHost
     public IXenStore Store => _store;
 
     /// <summary>Opens the grant table, event channels and xenstore of this host.</summary>
+    /// <param name="maxGrants">
+    /// Pages of guests that may be mapped at once: every connected disk maps its ring, 1 to 16 pages. Null leaves it to the kernel. A kernel
+    /// without such a limit ignores it; one that allows no more than it says itself refuses what is larger.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxGrants"/> is not positive.</exception>
     /// <exception cref="HypervisorException">This is no Xen host, or this user may not use it.</exception>
     /// <exception cref="DllNotFoundException">A library of Xen's tools is not installed; the message names it.</exception>
-    public static XenHost Open()
+    public static XenHost Open(int? maxGrants = null)
     {
+        if (maxGrants is <= 0)
+            throw new ArgumentOutOfRangeException(nameof(maxGrants), maxGrants, "A limit of mapped grants is a positive number.");
+
         NativeXenStore store = NativeXenStore.Open();
         try
         {
             string domain = store.Read("domid") ?? throw new HypervisorException("xenstore does not say which domain this is: there is no domid.");
-            return new XenHost(store, new NativeGrantTable(), int.Parse(domain, NumberStyles.None, CultureInfo.InvariantCulture));
+            return new XenHost(store, new NativeGrantTable(maxGrants), int.Parse(domain, NumberStyles.None, CultureInfo.InvariantCulture));
         }
         catch
         {

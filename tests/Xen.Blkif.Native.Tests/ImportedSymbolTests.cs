@@ -37,11 +37,16 @@ internal sealed class ImportedSymbolTests
     [Test]
     public void There_are_imports_to_check() => Assert.That(Imports().Count(), Is.GreaterThan(20));
 
+    [TestCase(0)]
+    [TestCase(-1)]
+    public void A_limit_of_grants_that_is_none_is_refused(int maxGrants) =>
+        Assert.That(() => XenHost.Open(maxGrants), Throws.TypeOf<ArgumentOutOfRangeException>());
+
     [Test]
     public void Without_a_hypervisor_opening_the_host_says_what_is_missing()
     {
         if (Directory.Exists("/proc/xen"))
             Assert.Ignore("ignored: this is a Xen host");
-        Assert.That(XenHost.Open, Throws.InstanceOf<IOException>().With.Message.Contains("xenstore").Or.InstanceOf<DllNotFoundException>());
+        Assert.That(() => XenHost.Open(), Throws.InstanceOf<IOException>().With.Message.Contains("xenstore").Or.InstanceOf<DllNotFoundException>());
     }
 }

@@ -14,6 +14,9 @@ internal static unsafe partial class LibXenGnttab
     [LibraryImport(NativeLibraries.GrantTable, EntryPoint = "xengnttab_close", SetLastError = true)]
     public static partial int Close(nint handle);
 
+    [LibraryImport(NativeLibraries.GrantTable, EntryPoint = "xengnttab_set_max_grants", SetLastError = true)]
+    public static partial int SetMaxGrants(nint handle, uint count);
+
     [LibraryImport(NativeLibraries.GrantTable, EntryPoint = "xengnttab_map_domain_grant_refs", SetLastError = true)]
     public static partial nint MapDomainGrantRefs(nint handle, uint count, uint domain, uint* references, int protection);
 
