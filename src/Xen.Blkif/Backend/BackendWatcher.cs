@@ -19,6 +19,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     private readonly string _root;
     private readonly StepSignal _signal = new();
     private readonly ConcurrentDictionary<string, BlockBackend> _devices = new(StringComparer.Ordinal);
+    private readonly IDisposable _watch;
     private readonly Task _watching;
     private volatile bool _stopping;
 
@@ -28,6 +29,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     /// Opens the storage of a disk, which is disposed with the disk. What it throws becomes the reason of failure that the toolstack reads.
     /// </param>
     /// <param name="options">How disks are served; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="HypervisorException">Xenstore failed, or has no room for another watch.</exception>
     public BackendWatcher(IXenHost xen, Func<OfferedDisk, IBlockTarget> open, BackendOptions? options = null)
     {
         _xen = xen;
@@ -35,6 +37,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         _options = options ?? new BackendOptions();
         _logger = _options.LoggerFactory.CreateLogger(typeof(BackendWatcher).FullName!);
         _root = $"/local/domain/{xen.Domain}/backend/{_options.BackendType}";
+        _watch = xen.Store.Watch(_root, _ => _signal.Raise());
         _watching = Task.Run(WatchAsync);
     }
 
@@ -47,6 +50,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         _stopping = true;
         _signal.Raise();
         await _watching.ConfigureAwait(false);
+        _watch.Dispose();
         foreach (BlockBackend device in _devices.Values)
             await device.DisposeAsync().ConfigureAwait(false);
         while (!_devices.IsEmpty)
@@ -55,17 +59,19 @@ public sealed partial class BackendWatcher : IAsyncDisposable
 
     private async Task WatchAsync()
     {
-        using IDisposable watch = _xen.Store.Watch(_root, _ => _signal.Raise());
         while (!_stopping)
         {
             TimeSpan patience = Timeout.InfiniteTimeSpan;
             try
             {
-                await ScanAsync().ConfigureAwait(false);
+                if (!await TryScanAsync().ConfigureAwait(false))
+                    patience = RetryAfterFailure;
             }
-            catch (HypervisorException e)
+#pragma warning disable CA1031 // whatever a scan meets, disks that are offered later are to be served
+            catch (Exception e)
+#pragma warning restore CA1031
             {
-                LogStoreFailed(e, _root);
+                LogScanFailed(e, _root);
                 patience = RetryAfterFailure;
             }
 
@@ -73,8 +79,10 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         }
     }
 
-    private async Task ScanAsync()
+    // False where the store failed at a disk, so that another scan may go better.
+    private async Task<bool> TryScanAsync()
     {
+        bool done = true;
         foreach (string guest in _xen.Store.List(_root))
         {
             if (!int.TryParse(guest, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id >= DomainId.FirstReserved)
@@ -82,10 +90,22 @@ public sealed partial class BackendWatcher : IAsyncDisposable
             foreach (string number in _xen.Store.List($"{_root}/{guest}"))
             {
                 string backend = $"{_root}/{guest}/{number}";
-                if (!_devices.ContainsKey(backend) && OfferedDisk.Read(_xen.Store, backend, id, number) is { } offer)
-                    await ServeAsync(backend, offer).ConfigureAwait(false);
+                try
+                {
+                    if (!_devices.ContainsKey(backend) && OfferedDisk.Read(_xen.Store, backend, id, number) is { } offer)
+                        await ServeAsync(backend, offer).ConfigureAwait(false);
+                }
+#pragma warning disable CA1031 // one disk that cannot be looked at must not hide those behind it
+                catch (Exception e)
+#pragma warning restore CA1031
+                {
+                    LogScanFailed(e, backend);
+                    done &= e is not HypervisorException;
+                }
             }
         }
+
+        return done;
     }
 
     private async Task ServeAsync(string backend, OfferedDisk offer)
@@ -105,7 +125,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
 #pragma warning restore CA1031
         {
             if (target is not null)
-                await target.DisposeAsync().ConfigureAwait(false);
+                await CloseAsync(target, $"{offer.Guest}/{offer.Device}").ConfigureAwait(false);
             LogNotServed(offer.Guest, offer.Device, offer.Params, e.Message);
             Explain(backend, offer, e.Message);
         }
@@ -114,6 +134,16 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     private async Task ForgetWhenEndedAsync(string backend, BlockBackend device, IBlockTarget target)
     {
         await Task.WhenAny(device.Completion).ConfigureAwait(false);
+        await CloseAsync(target, device.Name).ConfigureAwait(false);
+        _devices.TryRemove(backend, out _);
+        LogEnded(device.Name);
+
+        // The same disk may have been offered again meanwhile.
+        _signal.Raise();
+    }
+
+    private async Task CloseAsync(IBlockTarget target, string device)
+    {
         try
         {
             await target.DisposeAsync().ConfigureAwait(false);
@@ -122,14 +152,8 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            LogNotClosed(e, device.Name);
+            LogNotClosed(e, device);
         }
-
-        _devices.TryRemove(backend, out _);
-        LogEnded(device.Name);
-
-        // The same disk may have been offered again meanwhile.
-        _signal.Raise();
     }
 
     // Where toolstacks and people look: hotplug-error for the scripts, error/ for the rest.
@@ -155,6 +179,6 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     [LoggerMessage(44, LogLevel.Error, "{Device}: the target threw when it was closed")]
     private partial void LogNotClosed(Exception exception, string device);
 
-    [LoggerMessage(43, LogLevel.Warning, "{Root} cannot be looked through")]
-    private partial void LogStoreFailed(Exception exception, string root);
+    [LoggerMessage(43, LogLevel.Warning, "{Path} cannot be looked through")]
+    private partial void LogScanFailed(Exception exception, string path);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using Xen.Blkif.Backend;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Targets;
@@ -98,6 +99,64 @@ internal sealed class BackendWatcherTests
         Assert.That(watcher.Devices, Has.Count.EqualTo(1));
     }
 
+    [Test]
+    public async Task A_disk_that_nobody_can_look_at_hides_none_of_the_others([Values] bool storeFails)
+    {
+        using var xen = new SimulatedXen();
+        using SimulatedGuest guest = xen.CreateGuest(1);
+        Offer(xen, guest, "xvda", "memory");
+        Exception trouble = storeFails ? new HypervisorException("not this one") : new InvalidOperationException("not this one");
+        xen.Store.Fault = (_, path) => path.StartsWith($"{Root}/1/51712/", StringComparison.Ordinal) ? trouble : null;
+        var log = new LogLines();
+        await using var watcher = new BackendWatcher(
+            xen, _ => new MemoryTarget(1 << 20), new BackendOptions { BackendType = "qdisk", LoggerFactory = log });
+        await Eventually.IsTrue(() => log.AtLeast(LogLevel.Warning).Length > 0, "the bad disk was looked at");
+        Offer(xen, guest, "xvdb", "memory");
+        await ServesAsync(guest, "xvdb");
+        Assert.That(log.AtLeast(LogLevel.Warning), Is.All.EqualTo($"{Root}/1/51712 cannot be looked through"));
+        xen.Store.Fault = null;
+        xen.Store.Write($"{Root}/1/51712/touched", "");
+        await ServesAsync(guest, "xvda");
+    }
+
+    [Test]
+    public async Task A_scan_that_threw_is_not_the_last()
+    {
+        using var xen = new SimulatedXen();
+        using SimulatedGuest guest = xen.CreateGuest(1);
+        var log = new LogLines();
+        xen.Store.Fault = (operation, path) => operation == StoreOperation.List && path == Root ? new InvalidOperationException("no list") : null;
+        await using var watcher = new BackendWatcher(
+            xen, _ => new MemoryTarget(1 << 20), new BackendOptions { BackendType = "qdisk", LoggerFactory = log });
+        await Eventually.IsTrue(() => log.AtLeast(LogLevel.Warning).Length > 0, "a scan threw");
+        xen.Store.Fault = null;
+        Offer(xen, guest, "xvda", "memory");
+        await ServesAsync(guest, "xvda");
+    }
+
+    [Test]
+    public async Task A_target_that_throws_when_it_is_closed_keeps_no_reason_from_the_toolstack()
+    {
+        using var xen = new SimulatedXen();
+        using SimulatedGuest guest = xen.CreateGuest(1);
+        Offer(xen, guest, "xvda", "stuck");
+        Offer(xen, guest, "xvdb", "memory");
+        xen.Store.Remove("/local/domain/1/device/vbd/51712");
+        await using var watcher = new BackendWatcher(
+            xen, disk => disk.Params == "stuck" ? new Stuck() : new MemoryTarget(1 << 20), new BackendOptions { BackendType = "qdisk" });
+        await ServesAsync(guest, "xvdb");
+        await Eventually.IsTrue(() => xen.Store.Read($"{Root}/1/51712/hotplug-error") is not null, "the reason is there");
+        Assert.That(xen.Store.Read($"{Root}/1/51712/state"), Is.EqualTo("6"));
+    }
+
+    [Test]
+    public void A_store_that_takes_no_watch_is_said_to_who_starts_the_watcher()
+    {
+        using var xen = new SimulatedXen();
+        xen.Store.Fault = (operation, _) => operation == StoreOperation.Watch ? new HypervisorException("no room") : null;
+        Assert.That(() => new BackendWatcher(xen, _ => new MemoryTarget(1 << 20)), Throws.TypeOf<HypervisorException>().With.Message.EqualTo("no room"));
+    }
+
     private static MemoryTarget Open(List<OfferedDisk> asked, OfferedDisk disk)
     {
         asked.Add(disk);
@@ -137,5 +196,14 @@ internal sealed class BackendWatcherTests
         store.Write($"{frontend}/backend-id", "0");
         store.Write($"{frontend}/state", "1");
         Assert.That(store.TryCommit(), Is.True);
+    }
+
+    private sealed class Stuck : IBlockTarget
+    {
+        public BlockTargetInfo Info { get; } = new(1 << 20);
+
+        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => throw new NotSupportedException();
+
+        public ValueTask DisposeAsync() => throw new InvalidOperationException("stuck");
     }
 }
