@@ -52,6 +52,9 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <summary>The statistics of each queue of the present connection, or of the last.</summary>
     public IReadOnlyList<QueueStatistics> Queues => _machine.Queues;
 
+    /// <summary>What the guest and the device have agreed on; <see langword="null"/> while no ring is connected.</summary>
+    public BackendConnection? Connection => _machine.Agreed;
+
     /// <summary>Completes when the device has ended: the toolstack detached it, its guest is gone, or it was disposed.</summary>
     public Task Completion { get; }
 

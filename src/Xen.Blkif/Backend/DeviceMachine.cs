@@ -35,6 +35,7 @@ internal sealed class DeviceMachine
     private bool _readOnly;
     private volatile XenbusState _state = XenbusState.Initialising;
     private volatile IReadOnlyList<QueueStatistics> _queues = [];
+    private volatile BackendConnection? _agreed;
 
     /// <param name="xen">The hypervisor.</param>
     /// <param name="paths">Where the device lives in xenstore.</param>
@@ -64,6 +65,9 @@ internal sealed class DeviceMachine
 
     /// <summary>The queues of the present connection, or of the last.</summary>
     public IReadOnlyList<QueueStatistics> Queues => _queues;
+
+    /// <summary>What the present connection has agreed on; null without one.</summary>
+    public BackendConnection? Agreed => _agreed;
 
     // What the target can do, less what the toolstack does not allow (XSA-142).
     private BlockTargetInfo Info
@@ -112,6 +116,7 @@ internal sealed class DeviceMachine
     {
         RingConnection? connection = _connection;
         _connection = null;
+        _agreed = null;
         if (connection is not null)
             await connection.CloseAsync(_log).ConfigureAwait(false);
 
@@ -221,6 +226,7 @@ internal sealed class DeviceMachine
         }
 
         _queues = [_connection.Statistics];
+        _agreed = _connection.Agreed;
         _log.Connected(keys.Protocol, keys.Ring.Length);
         return true;
     }

@@ -30,6 +30,9 @@ internal sealed class RingConnection
     /// <summary>What the queue did so far.</summary>
     public QueueStatistics Statistics => _engine.Statistics;
 
+    /// <summary>What was agreed on.</summary>
+    public BackendConnection Agreed => new(Keys.Protocol, Keys.Ring.Length, [Keys.EventChannel]);
+
     /// <summary>Maps, binds and starts serving.</summary>
     /// <param name="xen">The hypervisor.</param>
     /// <param name="guest">The guest.</param>
