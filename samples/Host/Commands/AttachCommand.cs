@@ -20,7 +20,7 @@ internal sealed class AttachCommand
 
     public Command Create()
     {
-        var command = new Command("attach", "Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it.")
+        var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it. {Reload.Help}")
         {
             _domain, _vdev, _target, _readOnly, _cdrom, BackendTypeOption.Instance,
         };
@@ -52,6 +52,7 @@ internal sealed class AttachCommand
         });
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [DiskReport.Of(vbd, xen.Store, arguments.GetValue(_target))], logs);
+        using var reload = new Reload(vbd.RefreshSize);
         await Task.WhenAny(vbd.Completion, stop.Requested);
         return ExitCode.Okay;
     }

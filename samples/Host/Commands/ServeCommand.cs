@@ -14,7 +14,7 @@ internal sealed class ServeCommand
 
     public Command Create()
     {
-        var command = new Command("serve", "Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain.")
+        var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
             BackendTypeOption.Instance,
         };
@@ -36,6 +36,7 @@ internal sealed class ServeCommand
         }), options);
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
+        using var reload = new Reload(watcher.RefreshSizes);
         ServiceManager.Tell("READY=1");
         await stop.Requested;
         ServiceManager.Tell("STOPPING=1");

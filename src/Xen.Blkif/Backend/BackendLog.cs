@@ -28,6 +28,18 @@ internal sealed partial class BackendLog(ILogger logger, string device)
             LogFailed(device, reason);
     }
 
+    public void Resized(long length, long before)
+    {
+        string size = Diagnostics.BinarySize.Format(length);
+        long sectors = length / Protocol.BlkifLimits.SectorSize;
+        if (length > before)
+            LogGrown(device, size, sectors);
+        else
+            LogShrunk(device, size, sectors, Diagnostics.BinarySize.Format(before));
+    }
+
+    public void LengthKept(long length, Exception exception) => LogLengthKept(exception, device, Diagnostics.BinarySize.Format(length));
+
     public void StoreFailed(Exception exception)
     {
         if (MaySay(_failures))
@@ -80,4 +92,13 @@ internal sealed partial class BackendLog(ILogger logger, string device)
 
     [LoggerMessage(27, LogLevel.Error, "{Device}: the last writes to xenstore failed, its nodes may be left behind")]
     private partial void LogNodesLeft(Exception exception, string device);
+
+    [LoggerMessage(28, LogLevel.Information, "{Device}: size is now {Size} ({Sectors} sectors)")]
+    private partial void LogGrown(string device, string size, long sectors);
+
+    [LoggerMessage(29, LogLevel.Warning, "{Device}: size is now {Size} ({Sectors} sectors), less than the {Before} before: the guest has lost what was beyond")]
+    private partial void LogShrunk(string device, string size, long sectors, string before);
+
+    [LoggerMessage(30, LogLevel.Warning, "{Device}: size stays {Size}: the target does not say a size that a disk can have")]
+    private partial void LogLengthKept(Exception exception, string device, string size);
 }

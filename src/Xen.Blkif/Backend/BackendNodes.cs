@@ -19,6 +19,18 @@ internal sealed class BackendNodes(IXenStore store, DevicePaths paths)
         access.Write(paths.InBackend("state"), XenbusState.InitWait.ToText());
     });
 
+    /// <summary>Tells the guest of a new size.</summary>
+    /// <param name="sectors">In units of 512 bytes.</param>
+    public void Resize(long sectors) => Change(access =>
+    {
+        FeaturePublisher.WriteSectors(access, paths, sectors);
+
+        // The same value once more is what makes a connected frontend look. Anything else in there is a state that others ask for.
+        string connected = XenbusState.Connected.ToText();
+        if (string.Equals(access.Read(paths.InBackend("state")), connected, StringComparison.Ordinal))
+            access.Write(paths.InBackend("state"), connected);
+    });
+
     /// <summary>Announces a state, unless the node says so already.</summary>
     public void Announce(XenbusState state) => Change(access =>
     {

@@ -44,6 +44,13 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     /// <summary>The disks that are served now.</summary>
     public IReadOnlyList<BlockBackend> Devices => [.. _devices.Values];
 
+    /// <summary>Asks for the sizes of all disks to be read again, as <see cref="BlockBackend.RefreshSize"/> does for one.</summary>
+    public void RefreshSizes()
+    {
+        foreach (BlockBackend device in _devices.Values)
+            device.RefreshSize();
+    }
+
     /// <summary>Closes every disk and ends. The toolstack's nodes stay.</summary>
     public async ValueTask DisposeAsync()
     {

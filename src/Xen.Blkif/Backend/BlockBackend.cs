@@ -102,6 +102,21 @@ public sealed class BlockBackend : IAsyncDisposable
         new BackendNodes(xen.Store, new DevicePaths(xen.Domain, backendType, guest, VirtualDevice.Parse(vdev))).RequestDetach();
 
     /// <summary>
+    /// Asks for the target's length to be read again, and returns at once. Where it is another than the guest was told, the guest is told, also
+    /// while it uses the disk, and a line says so at level Information, or Warning for a disk that became smaller. A guest that is not connected
+    /// gets the new size when it is. A length that no disk can have changes nothing but the log, and after the device has ended nothing happens.
+    /// </summary>
+    /// <remarks>
+    /// To make a disk larger: first the storage, then this. To make it smaller: first what the guest has on it, then the storage, then this;
+    /// until then the guest's requests beyond the new end reach the target.
+    /// </remarks>
+    public void RefreshSize()
+    {
+        _machine.RefreshSize();
+        _signal.Raise();
+    }
+
+    /// <summary>
     /// Ends the device. A disk that was attached here is first asked back from the guest, which gets <see cref="BackendOptions.DetachTimeout"/>
     /// to agree. Returns when requests under way are answered and nothing of the guest's is mapped or bound any more.
     /// </summary>

@@ -16,6 +16,7 @@ internal sealed class DeviceMachine
     private readonly BackendNodes _nodes;
     private readonly DomainId _guest;
     private readonly IBlockTarget _target;
+    private readonly DiskDescription _disk;
     private readonly BackendOptions _options;
     private readonly BackendLog _log;
     private readonly string _name;
@@ -32,7 +33,6 @@ internal sealed class DeviceMachine
     // Why the frontend was refused or stopped: it has to let go before it may connect again.
     private string? _refusal;
     private bool _refusalExplained;
-    private bool _readOnly;
     private volatile XenbusState _state = XenbusState.Initialising;
     private volatile IReadOnlyList<QueueStatistics> _queues = [];
     private volatile BackendConnection? _agreed;
@@ -53,6 +53,7 @@ internal sealed class DeviceMachine
         _nodes = new BackendNodes(xen.Store, paths);
         _guest = guest;
         _target = target;
+        _disk = new DiskDescription(target, options, log);
         _options = options;
         _name = name;
         _log = log;
@@ -69,18 +70,8 @@ internal sealed class DeviceMachine
     /// <summary>What the present connection has agreed on; null without one.</summary>
     public BackendConnection? Agreed => _agreed;
 
-    // What the target can do, less what the toolstack does not allow (XSA-142).
-    private BlockTargetInfo Info
-    {
-        get
-        {
-            BlockTargetInfo info = _target.Info;
-            info.Validate();
-            if (_readOnly)
-                info = info with { ReadOnly = true };
-            return _readOnly || !_options.AllowsDiscard ? info with { Discard = Capability.None } : info;
-        }
-    }
+    /// <summary>Has the next step read the target's length again. Any thread.</summary>
+    public void RefreshSize() => _disk.AskForLength();
 
     /// <summary>Does what the states of both halves call for.</summary>
     /// <returns>False where the device has ended: detached by the toolstack, or its guest is gone.</returns>
@@ -96,10 +87,11 @@ internal sealed class DeviceMachine
             return false;
 
         // As all backends read it: the disk is writable only where the mode says so.
-        _readOnly = _xen.Store.Read(_paths.InBackend("mode"))?.IndexOf('w') is not >= 0;
+        _disk.IsReadOnly = _xen.Store.Read(_paths.InBackend("mode"))?.IndexOf('w') is not >= 0;
 
         try
         {
+            FollowSize();
             return await FollowAsync(XenbusStates.Parse(frontend), online is not "0").ConfigureAwait(false);
         }
 #pragma warning disable CA1031 // a target that throws costs the guest this disk, not the process its other devices
@@ -167,11 +159,26 @@ internal sealed class DeviceMachine
         }
     }
 
+    /// <summary>Makes the target's length that of the disk, where somebody asked for it. A device that is closed has it in its next offer.</summary>
+    private void FollowSize()
+    {
+        // The limits first: the guest hears of a new part when it is served, and nothing beyond a new end reaches the target from here on.
+        if (_disk.TryReadNewLength())
+            _connection?.Resize(_disk.Sectors);
+
+        if (_disk.HasNewLength && _state is XenbusState.InitWait or XenbusState.Connected)
+        {
+            _nodes.Resize(_disk.Sectors);
+            _disk.NoteTold();
+        }
+    }
+
     private void Offer()
     {
         if (_state == XenbusState.InitWait)
             return;
-        _nodes.Offer(Info, _options);
+        _nodes.Offer(_disk.Read(), _options);
+        _disk.NoteTold();
         Note(XenbusState.InitWait);
     }
 
@@ -240,7 +247,7 @@ internal sealed class DeviceMachine
         Grants = _xen.Grants,
         Channel = channel,
         Target = _target,
-        Limits = Info.ToRequestLimits(),
+        Limits = _disk.Info.ToRequestLimits(),
         MaxRequests = _options.MaxRequests,
         Log = _engineLog,
     });

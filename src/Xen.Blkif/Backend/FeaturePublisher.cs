@@ -39,12 +39,15 @@ internal static class FeaturePublisher
             Put("discard-secure", 0);
         }
 
-        // In units of 512 bytes whatever the sector size: the header says so since 2024, and Linux always has.
-        Put("sectors", info.Length / BlkifLimits.SectorSize);
+        WriteSectors(store, paths, info.Length / BlkifLimits.SectorSize);
         Put("sector-size", info.LogicalSectorSize);
         Put("physical-sector-size", info.PhysicalSectorSize);
         Put("info", (info.ReadOnly ? ReadOnlyInfo : 0) | (options.IsCdrom ? CdromInfo | RemovableInfo : 0));
 
         void Put(string key, long value) => store.Write(paths.InBackend(key), value.ToString(CultureInfo.InvariantCulture));
     }
+
+    /// <summary>Writes the size, in units of 512 bytes whatever the sector size: the header says so since 2024, and Linux always has.</summary>
+    public static void WriteSectors(IXenStoreAccess store, DevicePaths paths, long sectors) =>
+        store.Write(paths.InBackend("sectors"), sectors.ToString(CultureInfo.InvariantCulture));
 }

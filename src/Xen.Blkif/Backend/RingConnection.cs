@@ -33,6 +33,9 @@ internal sealed class RingConnection
     /// <summary>What was agreed on.</summary>
     public BackendConnection Agreed => new(Keys.Protocol, Keys.Ring.Length, [Keys.EventChannel]);
 
+    /// <summary>Checks requests that are taken from now on against another size, in units of 512 bytes.</summary>
+    public void Resize(long sectors) => _engine.Limits = _engine.Limits.Resized((ulong)sectors);
+
     /// <summary>Maps, binds and starts serving.</summary>
     /// <param name="xen">The hypervisor.</param>
     /// <param name="guest">The guest.</param>

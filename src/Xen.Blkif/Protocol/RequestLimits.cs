@@ -4,6 +4,7 @@ namespace Xen.Blkif.Protocol;
 /// <remarks>Immutable. A disk that is resized gets new limits.</remarks>
 public sealed class RequestLimits
 {
+    private readonly int _logicalSectorSize;
     private readonly uint _sectorsPerBlock;
 
     /// <summary>Says what a disk allows.</summary>
@@ -21,6 +22,7 @@ public sealed class RequestLimits
                 nameof(logicalSectorSize), logicalSectorSize, "The logical sector size of a disk is 512, 1024, 2048 or 4096 bytes.");
         }
 
+        _logicalSectorSize = logicalSectorSize;
         Sectors = sectors;
         ReadOnly = readOnly;
         Flush = flush;
@@ -39,6 +41,10 @@ public sealed class RequestLimits
 
     /// <summary>Whether discards are supported.</summary>
     public bool Discard { get; }
+
+    /// <summary>The same for a disk of another size.</summary>
+    /// <param name="sectors">Its size in units of 512 bytes.</param>
+    public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard);
 
     /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>
     internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;

@@ -2,7 +2,7 @@ using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Targets;
 
-/// <summary>What a target is and can do. Read once when a device connects, and told to the guest.</summary>
+/// <summary>What a target is and can do. Read when a disk is offered, and told to the guest; of a disk in use only the length is read again.</summary>
 /// <remarks>Immutable.</remarks>
 public sealed record BlockTargetInfo
 {

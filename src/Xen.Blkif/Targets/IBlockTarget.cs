@@ -7,7 +7,12 @@ namespace Xen.Blkif.Targets;
 /// </remarks>
 public interface IBlockTarget : IAsyncDisposable
 {
-    /// <summary>What the target is and can do. The same for as long as a queue is open.</summary>
+    /// <summary>What the target is and can do. The same for as long as a queue is open, but for its length.</summary>
+    /// <remarks>
+    /// The length may become another at any time. Whoever serves the target reads it when told to, as by
+    /// <see cref="Backend.BlockBackend.RefreshSize"/>, and only then makes requests in a part that is new. Requests beyond a new end may still
+    /// be under way: they fail.
+    /// </remarks>
     BlockTargetInfo Info { get; }
 
     /// <summary>Opens what one ring uses.</summary>

@@ -100,6 +100,26 @@ internal sealed class BackendWatcherTests
     }
 
     [Test]
+    public async Task The_sizes_of_all_disks_are_read_again_when_asked()
+    {
+        using var xen = new SimulatedXen();
+        using SimulatedGuest guest = xen.CreateGuest(1);
+        var disks = new Dictionary<string, ElasticTarget> { ["a"] = new(1 << 20, 4 << 20), ["b"] = new(1 << 20, 4 << 20) };
+        Offer(xen, guest, "xvda", "a");
+        Offer(xen, guest, "xvdb", "b");
+        await using var watcher = new BackendWatcher(xen, disk => disks[disk.Params], new BackendOptions { BackendType = "qdisk" });
+        await ServesAsync(guest, "xvda");
+        await using BlkifFrontend frontend = await BlkifFrontend.ConnectAsync(guest, "xvdb");
+        await Eventually.IsTrue(() => watcher.Devices.Count == 2, "both are served");
+        disks["a"].Length = 2 << 20;
+        disks["b"].Length = 3 << 20;
+        watcher.RefreshSizes();
+        await Eventually.IsTrue(() => xen.Store.Read($"{Root}/1/51712/sectors") == "4096", "the first has its new size");
+        await Eventually.IsTrue(() => xen.Store.Read($"{Root}/1/51728/sectors") == "6144", "the second has its new size");
+        frontend.Disk.Write((3 << 20) - 512, new byte[512]);
+    }
+
+    [Test]
     public async Task A_disk_that_nobody_can_look_at_hides_none_of_the_others([Values] bool storeFails)
     {
         using var xen = new SimulatedXen();

@@ -65,6 +65,18 @@ internal abstract class BlockTargetContract
     }
 
     [Test]
+    public void What_it_says_of_itself_stays_while_a_queue_is_open_but_for_the_length()
+    {
+        using ContractDisk disk = Open();
+        BlockTargetInfo info = disk.Info;
+        TargetDriver driver = disk.Drive();
+        Assert.That(disk.Info with { Length = info.Length }, Is.EqualTo(info), "with a queue");
+        disk.AssertContent(driver);
+        Assert.That(disk.Info with { Length = info.Length }, Is.EqualTo(info), "with requests");
+        Assert.That(disk.Info.Length % info.LogicalSectorSize, Is.Zero);
+    }
+
+    [Test]
     public void What_is_on_it_is_read()
     {
         using ContractDisk disk = Open();
@@ -162,6 +174,7 @@ internal abstract class BlockTargetContract
     {
         using ContractDisk disk = Open();
         TargetDriver driver = disk.Drive(4);
+        bool isReadOnly = disk.Info.ReadOnly;
         Round(driver, 10);
         if (driver.AnsweredLater > 0)
             return;
@@ -184,7 +197,7 @@ internal abstract class BlockTargetContract
             {
                 if (driver.Do(BlockIoKind.Read, 4096, 4096) != BlockStatus.Okay)
                     Assert.Fail("A read failed.");
-                if (!disk.Info.ReadOnly && driver.Do(BlockIoKind.Write, 8192, 4096) != BlockStatus.Okay)
+                if (!isReadOnly && driver.Do(BlockIoKind.Write, 8192, 4096) != BlockStatus.Okay)
                     Assert.Fail("A write failed.");
             }
         }

@@ -108,6 +108,47 @@ internal sealed class FileTargetTests
         Assert.That((disk.Info.LogicalSectorSize, disk.Info.PhysicalSectorSize), Is.EqualTo((4096, 4096)));
     }
 
+    [TestCase(0)]
+    [TestCase(4)]
+    [Platform("Linux")]
+    public async Task The_disk_is_as_long_as_the_file_at_the_time(int workers)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.AddSparse("disk.img", MiB);
+        await using FileTarget disk = FileTarget.Open(path, new FileTargetOptions { Workers = workers });
+        using var driver = new TargetDriver(disk);
+        BlockTargetInfo before = disk.Info;
+        Truncate(path, 2 * MiB);
+        Assert.That(disk.Info, Is.EqualTo(before with { Length = 2 * MiB }));
+        byte[] last = [.. Enumerable.Repeat((byte)7, 512)];
+        driver.Write((2 * MiB) - 512, last);
+        Assert.That(driver.Read((2 * MiB) - 512, 512), Is.EqualTo(last));
+        Truncate(path, MiB / 2);
+        Assert.That(disk.Info, Is.EqualTo(before with { Length = MiB / 2 }));
+        Assert.That(before.Length, Is.EqualTo(MiB), "what was said before stays as it was");
+    }
+
+    [TestCase(512, MiB + 1)]
+    [TestCase(512, 0)]
+    [TestCase(4096, (2 * MiB) + 512)]
+    [Platform("Linux")]
+    public async Task A_length_that_no_disk_can_have_is_passed_over_and_said_once(int sectorSize, int length)
+    {
+        using var folder = new TemporaryFolder();
+        var log = new ListLogger();
+        string path = folder.AddSparse("disk.img", MiB);
+        await using FileTarget disk = FileTarget.Open(path, new FileTargetOptions { LogicalSectorSize = sectorSize, Logger = log });
+        Truncate(path, length);
+        for (int i = 0; i < 3; i++)
+            Assert.That(disk.Info.Length, Is.EqualTo(MiB));
+        Assert.That(log.Lines, Is.EqualTo(new[]
+        {
+            $"The image '{path}' has {length} bytes now, and a disk has whole sectors of {sectorSize}, at least one: its size stays {MiB} bytes",
+        }));
+        Truncate(path, 4 * MiB);
+        Assert.That(disk.Info.Length, Is.EqualTo(4 * MiB));
+    }
+
     [Test]
     public async Task The_content_never_decides_the_format()
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Xen.Blkif.Targets;
+using Xen.Blkif.Tests.Backend;
 
 namespace Xen.Blkif.Tests.Targets;
 
@@ -24,6 +25,21 @@ internal sealed class WrapperTests
     {
         var info = new ReadOnlyTarget(new MemoryTarget(Size)).Info;
         Assert.That(info, Is.EqualTo(new BlockTargetInfo(Size) { ReadOnly = true, Flush = Capability.Native }));
+    }
+
+    [Test]
+    public void A_wrapper_is_as_long_as_what_it_wraps_whatever_it_was_before()
+    {
+        var inner = new ElasticTarget(Size, 2 * Size);
+        IBlockTarget[] wrappers =
+        [
+            new ReadOnlyTarget(inner), new DelayTarget(inner, TimeSpan.Zero), new FaultTarget(inner, (in BlockIo _) => BlockStatus.Okay),
+        ];
+        foreach (int length in new[] { Size, 2 * Size, Size / 2 })
+        {
+            inner.Length = length;
+            Assert.That(wrappers.Select(wrapper => wrapper.Info.Length), Is.All.EqualTo(length));
+        }
     }
 
     [TestCase(BlockStatus.Error)]

@@ -19,14 +19,18 @@ public sealed class FileTarget : IBlockTarget
     private readonly PositionalFile _file;
     private readonly FileTargetOptions _options;
     private readonly FileIo _io;
+    private readonly FileLength _length;
+    private volatile BlockTargetInfo _info;
 
     private FileTarget(string path, PositionalFile file, FileTargetOptions options)
     {
         Path = path;
         _file = file;
         _options = options;
-        _io = new FileIo(path, file, options.Logger ?? NullLogger.Instance);
-        Info = new BlockTargetInfo(file.Length)
+        ILogger logger = options.Logger ?? NullLogger.Instance;
+        _io = new FileIo(path, file, logger);
+        _length = new FileLength(path, file, options.LogicalSectorSize, logger);
+        _info = new BlockTargetInfo(_length.Read())
         {
             ReadOnly = options.ReadOnly,
             LogicalSectorSize = options.LogicalSectorSize,
@@ -40,8 +44,19 @@ public sealed class FileTarget : IBlockTarget
     /// <summary>The file, as it was named.</summary>
     public string Path { get; }
 
-    /// <inheritdoc/>
-    public BlockTargetInfo Info { get; }
+    /// <summary>What the disk is and can do. Its length is that of the file at the time.</summary>
+    /// <remarks>
+    /// Where the file has no whole number of sectors any more, or is empty, the length stays what it was, and the logger hears of it.
+    /// </remarks>
+    public BlockTargetInfo Info
+    {
+        get
+        {
+            BlockTargetInfo info = _info;
+            long length = _length.Read();
+            return length == info.Length ? info : _info = info with { Length = length };
+        }
+    }
 
     /// <summary>Opens an image.</summary>
     /// <param name="path">The file or block device.</param>
@@ -59,7 +74,6 @@ public sealed class FileTarget : IBlockTarget
         PositionalFile file = OpenFile(path, options.ReadOnly);
         try
         {
-            CheckLength(path, file.Length, options.LogicalSectorSize);
             return new FileTarget(path, file, options);
         }
         catch
@@ -103,17 +117,6 @@ public sealed class FileTarget : IBlockTarget
         catch (IOException e)
         {
             throw new TargetException($"The image '{path}' cannot be opened: {e.Message}", e);
-        }
-    }
-
-    private static void CheckLength(string path, long length, int sectorSize)
-    {
-        if (length <= 0)
-            throw new TargetException($"The image '{path}' is empty: give it a size, for example with 'truncate -s 1G'.");
-        if (length % sectorSize != 0)
-        {
-            throw new TargetException(
-                $"The image '{path}' has {length} bytes, which is not a multiple of {sectorSize}: a disk has whole sectors. 'truncate -s %{sectorSize}' pads it.");
         }
     }
 

@@ -7,14 +7,10 @@ public sealed class ReadOnlyTarget : IBlockTarget
 
     /// <summary>Wraps a target, which is disposed with this.</summary>
     /// <param name="inner">The target.</param>
-    public ReadOnlyTarget(IBlockTarget inner)
-    {
-        _inner = inner;
-        Info = inner.Info with { ReadOnly = true, Discard = Capability.None };
-    }
+    public ReadOnlyTarget(IBlockTarget inner) => _inner = inner;
 
     /// <inheritdoc/>
-    public BlockTargetInfo Info { get; }
+    public BlockTargetInfo Info => _inner.Info with { ReadOnly = true, Discard = Capability.None };
 
     /// <inheritdoc/>
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(_inner.OpenQueue(depth, completions));
