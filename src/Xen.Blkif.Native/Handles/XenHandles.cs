@@ -8,7 +8,7 @@ internal sealed class GrantTableHandle() : SafeHandle(0, ownsHandle: true)
 {
     public override bool IsInvalid => handle == 0;
 
-    public static GrantTableHandle Open() => NativeFailure.Check(new GrantTableHandle { handle = LibXenGnttab.Open(0, 0) }, "/dev/xen/gntdev cannot be opened");
+    public static GrantTableHandle Open() => NativeFailure.Check(new GrantTableHandle { handle = LibXenGnttab.Open(SilentLogger.Address, 0) }, "/dev/xen/gntdev cannot be opened");
 
     protected override bool ReleaseHandle() => LibXenGnttab.Close(handle) == 0;
 }
@@ -18,7 +18,7 @@ internal sealed class EventChannelHandle() : SafeHandle(0, ownsHandle: true)
 {
     public override bool IsInvalid => handle == 0;
 
-    public static EventChannelHandle Open() => NativeFailure.Check(new EventChannelHandle { handle = LibXenEvtchn.Open(0, 0) }, "/dev/xen/evtchn cannot be opened");
+    public static EventChannelHandle Open() => NativeFailure.Check(new EventChannelHandle { handle = LibXenEvtchn.Open(SilentLogger.Address, 0) }, "/dev/xen/evtchn cannot be opened");
 
     protected override bool ReleaseHandle() => LibXenEvtchn.Close(handle) == 0;
 }
