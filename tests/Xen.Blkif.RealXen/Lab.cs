@@ -23,12 +23,12 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
     /// <exception cref="InvalidOperationException">The machine cannot be made, or went down; the message has its last words.</exception>
     public async Task RunAsync()
     {
-        string image = await LabImage.GetAsync(Progress);
         DirectoryInfo work = Directory.CreateTempSubdirectory("xen-blkif-lab-");
         try
         {
+            Task<string> image = LabImage.GetAsync(Progress);
             await HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), Progress);
-            await BootAsync(image, Pack(work.FullName));
+            await BootAsync(await image, Pack(work.FullName));
         }
         finally
         {
@@ -45,6 +45,9 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
             File.Copy(script, Path.Combine(folder, Path.GetFileName(script)));
         File.WriteAllLines(Path.Combine(load, "order"), scripts.Select(script => Path.GetFileNameWithoutExtension(script)));
         File.WriteAllLines(Path.Combine(load, "settings"), Settings.Select(setting => $"export {setting.Key}='{setting.Value}'"));
+        string own = Directory.CreateDirectory(Path.Combine(load, "lab")).FullName;
+        foreach (string file in Directory.GetFiles(AppContext.BaseDirectory))
+            File.Copy(file, Path.Combine(own, Path.GetFileName(file)));
         foreach (string document in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "docs")))
             File.Copy(document, Path.Combine(load, Path.GetFileName(document)));
 
@@ -64,7 +67,7 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
             "-kernel", Path.Combine(image, "xen"),
             "-append", "com1=115200,8n1 console=com1 dom0_mem=1536M,max:1536M dom0_max_vcpus=2 loglvl=warning spec-ctrl=no gnttab_max_frames=256",
-            "-initrd", $"{Path.Combine(image, "vmlinuz")} console=hvc0 quiet mitigations=off net.ifnames=0,{Path.Combine(image, "dom0.cpio.gz")}",
+            "-initrd", $"{Path.Combine(image, "vmlinux")} console=hvc0 quiet mitigations=off net.ifnames=0,{Path.Combine(image, "dom0.cpio.gz")}",
             "-drive", $"file={Path.Combine(image, "root.img")},if=virtio,format=raw,snapshot=on",
             "-drive", $"file={load},if=virtio,format=raw,snapshot=on",
         ];

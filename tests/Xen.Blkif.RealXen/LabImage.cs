@@ -8,7 +8,7 @@ namespace Xen.Blkif.RealXen;
 /// <summary>The machine's files, made once by <c>lab/image.sh</c> and kept until the recipe changes.</summary>
 internal static class LabImage
 {
-    private static readonly string[] Tools = ["qemu-system-x86_64", "mke2fs", "cpio", "depmod", "apt-get", "dpkg-deb"];
+    private static readonly string[] Tools = ["qemu-system-x86_64", "mke2fs", "cpio", "depmod", "xz", "gcc", "apt-get", "dpkg-deb"];
 
     /// <summary>Makes the files if they are not there yet.</summary>
     /// <param name="progress">Hears what is going on.</param>
@@ -18,7 +18,7 @@ internal static class LabImage
         foreach (string tool in Tools)
         {
             if (!new[] { "/usr/bin", "/usr/sbin", "/bin", "/sbin" }.Any(folder => File.Exists(Path.Combine(folder, tool))))
-                Requirement.IsMissing($"{tool} is not installed (Debian: apt-get install qemu-system-x86 e2fsprogs cpio kmod)");
+                Requirement.IsMissing($"{tool} is not installed (Debian: apt-get install qemu-system-x86 e2fsprogs cpio kmod xz-utils gcc libxen-dev)");
         }
 
         string recipe = Path.Combine(AppContext.BaseDirectory, "lab");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 
 namespace Xen.Blkif.RealXen;
 
@@ -16,14 +17,30 @@ internal static class Program
         };
         compare.SetAction((parsed, _) => Comparison.RunAsync(parsed.GetValue(rounds), parsed.GetValue(seconds), parsed.GetValue(json)));
 
+        var attaches = new Option<int>("--attaches") { Description = "How often a disk is attached and detached.", DefaultValueFactory = _ => 200 };
+        var destroys = new Option<int>("--destroys") { Description = "How many guests are destroyed while they write.", DefaultValueFactory = _ => 50 };
+        var leaks = new Command("leaks", "Counts what one process holds before and after many attaches, and many guests destroyed while they write.") { attaches, destroys };
+        leaks.SetAction((parsed, _) => RunScriptAsync(
+            new FileInfo(Path.Combine(AppContext.BaseDirectory, "lab", "scenarios", "attaching_and_destroying_leaks_nothing.sh")),
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["ATTACHES"] = parsed.GetValue(attaches).ToString(CultureInfo.InvariantCulture),
+                ["DESTROYS"] = parsed.GetValue(destroys).ToString(CultureInfo.InvariantCulture),
+            }));
+
         var script = new Argument<FileInfo>("SCRIPT") { Description = "A shell script that uses the functions of lab/dom0.sh." };
         var run = new Command("run", "Boots the machine and runs one script in its domain 0.") { script };
-        run.SetAction((parsed, _) => RunScriptAsync(parsed.GetValue(script)!));
+        run.SetAction((parsed, _) => RunScriptAsync(parsed.GetValue(script)!, new Dictionary<string, string>(StringComparer.Ordinal)));
 
-        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, run }.Parse(arguments).InvokeAsync();
+        var domain = new Argument<int>("DOMID");
+        var vdev = new Argument<string>("VDEV");
+        var record = new Command("record", "Runs in domain 0: serves a disk that prints the order of what is done to it.") { domain, vdev };
+        record.SetAction((parsed, _) => OrderRecorder.RunAsync(parsed.GetValue(domain), parsed.GetValue(vdev)!));
+
+        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, leaks, run, record }.Parse(arguments).InvokeAsync();
     }
 
-    private static async Task<int> RunScriptAsync(FileInfo script)
+    private static async Task<int> RunScriptAsync(FileInfo script, IReadOnlyDictionary<string, string> settings)
     {
         int status = 1;
         var lab = new Lab([script.FullName])
@@ -31,6 +48,7 @@ internal static class Program
             Progress = Console.Error.WriteLine,
             Line = (_, line) => Console.WriteLine(line),
             Ended = (_, result) => status = result.Status,
+            Settings = settings,
         };
         await lab.RunAsync();
         return status;

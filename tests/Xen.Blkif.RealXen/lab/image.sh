@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: image.sh FOLDER
 # Makes, from Debian packages, the machine that the scenarios run on: the hypervisor, the kernel, the root file system of domain 0 and
-# the ramdisks. FOLDER gets: xen, vmlinuz, dom0.cpio.gz, root.img. Needs Debian's apt, dpkg-deb, mke2fs, cpio, depmod; no root, no Xen.
+# the ramdisks. FOLDER gets: xen, vmlinux, dom0.cpio.gz, root.img. Needs Debian's apt, dpkg-deb, mke2fs, cpio, depmod, xz, gcc,
+# and the libraries of libxen-dev; no root, no Xen.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin"
 recipe=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -11,6 +12,7 @@ boot=$out/boot
 
 # Modules of domain 0's ramdisk, in the order of their dependencies: enough to mount its root.
 early_modules="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk crc16 crc32c_generic libcrc32c mbcache jbd2 ext4"
+guest_modules="xen-blkfront xen-evtchn xen-gntalloc crc16 crc32c_generic libcrc32c mbcache jbd2 ext4"
 module_folders="drivers/xen drivers/virtio drivers/block fs/ext4 fs/jbd2 fs/mbcache.ko lib/crc16.ko lib/libcrc32c.ko crypto/crc32c_generic.ko"
 
 # What domain 0 runs, with everything that these depend on. What only installs or starts services is left out of the closure.
@@ -27,6 +29,7 @@ closure() {
 
 download() {
     local xen_utils hypervisor kernel
+    [ -n "$(newest xen-hypervisor- 'xen-hypervisor-[0-9.]+-amd64')" ] || apt-get update -qq
     hypervisor=$(newest xen-hypervisor- 'xen-hypervisor-[0-9.]+-amd64')
     xen_utils=$(newest xen-utils- 'xen-utils-[0-9.]+')
     kernel=$(apt-cache depends linux-image-amd64 | grep -oE 'linux-image-[0-9][^ ]+' | head -n 1)
@@ -50,7 +53,15 @@ unpack() {
     done
     rm -rf "$out/packages" "$root"/usr/share/{doc,man,locale,i18n} "$root"/usr/share/qemu/*.fd
     zcat "$boot"/boot/xen-*-amd64.gz >"$out/xen"
-    cp "$boot"/boot/vmlinuz-* "$out/vmlinuz"
+    unpack_kernel "$boot"/boot/vmlinuz-*
+}
+
+# What is in a vmlinuz: each start of a guest would unpack it again, which takes an emulated processor five seconds.
+unpack_kernel() {
+    local offset
+    offset=$(LC_ALL=C grep -abom1 $'\xFD7zXZ' "$1" | cut -d: -f1)
+    tail -c "+$((offset + 1))" "$1" | xz -dc >"$out/vmlinux" 2>/dev/null || true # complains of what follows the kernel
+    [ -s "$out/vmlinux" ] || { echo "$1 has no kernel packed with xz" >&2; exit 1; }
 }
 
 install_modules() {
@@ -104,26 +115,38 @@ make_guest_ramdisks() {
     local ramdisk=$out/guest-ramdisk fio=$out/fio-ramdisk tool
     mkdir -p "$ramdisk"/{bin,lib,lib64,dev,proc,sys,mnt,tmp} "$fio/bin" "$root/lab"
     cp "$root/bin/busybox" "$ramdisk/bin/"
-    find "$modules" \( -name 'xen-blkfront.ko' -o -name ext4.ko -o -name jbd2.ko -o -name mbcache.ko -o -name crc16.ko -o -name libcrc32c.ko -o -name crc32c_generic.ko \) \
-        -exec cp {} "$ramdisk/lib/" \;
+    for tool in $guest_modules; do cp "$(find "$modules" -name "$tool.ko")" "$ramdisk/lib/"; done
     for tool in sbin/mke2fs sbin/e2fsck sbin/blkdiscard usr/sbin/blkdiscard; do
         [ ! -e "$root/$tool" ] || cp -L "$root/$tool" "$ramdisk/bin/"
     done
     add_libraries "$ramdisk" "$ramdisk"/bin/{mke2fs,e2fsck,blkdiscard}
     cp -L "$root"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$ramdisk/lib64/"
+    gcc -O2 -static -o "$ramdisk/bin/hostile-guest" "$recipe/hostile-guest.c" -lxengnttab -lxenevtchn -lxenstore -lxentoolcore -lxentoollog -lxencall -lpthread
     cp "$recipe/guest-init" "$ramdisk/init"
     chmod +x "$ramdisk/init"
     pack "$ramdisk" >"$root/lab/guest.cpio"
     cp "$root/usr/bin/fio" "$fio/bin/"
     add_libraries "$fio" "$fio/bin/fio"
     pack "$fio" >"$root/lab/fio.cpio"
-    cp "$out/vmlinuz" "$root/lab/"
+    make_boot_ramdisk "$ramdisk"
+}
+
+# The ramdisk of a guest that boots from its disk: what distributions call the initrd, as short as can be.
+make_boot_ramdisk() {
+    local ramdisk=$out/boot-ramdisk
+    mkdir -p "$ramdisk"/{bin,lib,dev,proc,sys,mnt} "$root/boot"
+    cp "$root/bin/busybox" "$ramdisk/bin/"
+    cp "$1"/lib/*.ko "$ramdisk/lib/"
+    cp "$recipe/boot-init" "$ramdisk/init"
+    chmod +x "$ramdisk/init"
+    pack "$ramdisk" >"$root/boot/initrd-guest"
+    cp "$out/vmlinux" "$root/boot/vmlinuz-guest"
 }
 
 make_root() {
-    cp "$recipe"/{dom0-init,dom0.sh} "$root/lab/"
+    cp "$recipe"/{dom0-init,dom0.sh,leaks.sh,job-of-data} "$root/lab/"
     chmod +x "$root/lab/dom0-init"
-    mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,app,root,var/lib/xen,var/log/xen/console,var/lib/xenstored}
+    mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,srv,app,root,var/lib/xen,var/log/xen/console,var/lib/xenstored}
     echo 'root:x:0:0:root:/root:/bin/bash' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
     echo '127.0.0.1 localhost' >"$root/etc/hosts"

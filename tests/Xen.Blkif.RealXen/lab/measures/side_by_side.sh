@@ -23,10 +23,7 @@ go g
 says g READY
 console g | grep blkfront:
 
-# tell WORDS: types a line on the guest's console.
-tell() { echo "$*" >"$(xenstore-read "/local/domain/$id/console/tty")"; }
-
-# Domain 0's processor time in hundredths of a second, all of it, by what the kernel counts for each processor.
+# What the processors of domain 0 have worked so far, in hundredths of a second.
 used() {
     read -r _ user nice system idle wait irq soft _ </proc/stat
     echo $((user + nice + system + irq + soft))
@@ -37,7 +34,7 @@ measure() { # measure ROUND WORKLOAD BACKEND DISK OPTIONS
     local round=$1 workload=$2 backend=$3 disk=$4 before after line
     shift 4
     number=$((number + 1))
-    tell "$number $disk $SECONDS_EACH $*"
+    type_at g "$number $disk $SECONDS_EACH $*"
     sleep 1.5
     before=$(used)
     sleep "$SECONDS_EACH"
@@ -57,5 +54,5 @@ for round in $(seq "$ROUNDS"); do
         done
     done
 done
-tell end
+type_at g end
 finishes g

@@ -1,0 +1,3 @@
+ATTACHES=${ATTACHES:-10}
+DESTROYS=${DESTROYS:-2}
+. /lab/leaks.sh
