@@ -37,6 +37,8 @@ public class EngineAloneBenchmarks
     {
         public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
 
+        public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
+
         public bool Copy(Span<GrantCopySegment> segments) => true;
     }
 

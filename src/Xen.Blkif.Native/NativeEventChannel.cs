@@ -33,6 +33,9 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
         _doorbell = EventFdHandle.Open();
     }
 
+    /// <summary>The port, as this domain names it.</summary>
+    public uint Port => _port;
+
     /// <inheritdoc/>
     public bool Wait(int millisecondsTimeout)
     {

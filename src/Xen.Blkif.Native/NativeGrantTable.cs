@@ -38,6 +38,17 @@ internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
     }
 
     /// <inheritdoc/>
+    public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel)
+    {
+        // The library can ask for the notification only with a mapping of one page. Kernels that know none map without.
+        nint address = references.Length == 1 && channel is NativeEventChannel bound
+            ? LibXenGnttab.MapGrantRefNotify(
+                _raw, domain.Value, references[0].Value, LibXenGnttab.ProtRead | LibXenGnttab.ProtWrite, LibXenGnttab.ClearNoByte, bound.Port)
+            : 0;
+        return address != 0 ? new Mapping(_handle, address, references.Length) : Map(domain, references, writable: true);
+    }
+
+    /// <inheritdoc/>
     public bool Copy(Span<GrantCopySegment> segments)
     {
         // SAFETY: GrantCopySegment is laid out as the library's segment, which a test compares.

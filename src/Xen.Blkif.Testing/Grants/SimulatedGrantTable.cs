@@ -28,7 +28,7 @@ public sealed class SimulatedGrantTable : IGrantTable
     /// <summary>Pages that are mapped now. A page that is mapped twice counts twice.</summary>
     public int MappedPages => Volatile.Read(ref _mappedPages); // Acquire: no later read of the caller moves before this one.
 
-    /// <summary>Calls of <see cref="Map"/> that succeeded.</summary>
+    /// <summary>Calls of <see cref="Map"/> and <see cref="MapRing"/> that succeeded.</summary>
     public long Maps => Interlocked.Read(ref _maps); // Whole also where a process has 32 bits, as the three below.
 
     /// <summary>Calls of <see cref="Copy"/>.</summary>
@@ -78,6 +78,10 @@ public sealed class SimulatedGrantTable : IGrantTable
             throw;
         }
     }
+
+    /// <inheritdoc/>
+    public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) =>
+        new NotifyingMapping(Map(domain, references, writable: true), channel);
 
     /// <inheritdoc/>
     public bool Copy(Span<GrantCopySegment> segments)

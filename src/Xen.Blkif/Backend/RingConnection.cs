@@ -36,7 +36,7 @@ internal sealed class RingConnection
     /// <summary>Checks requests that are taken from now on against another size, in units of 512 bytes.</summary>
     public void Resize(long sectors) => _engine.Limits = _engine.Limits.Resized((ulong)sectors);
 
-    /// <summary>Maps, binds and starts serving.</summary>
+    /// <summary>Binds, maps and starts serving.</summary>
     /// <param name="xen">The hypervisor.</param>
     /// <param name="guest">The guest.</param>
     /// <param name="keys">Where the frontend says its ring is.</param>
@@ -52,16 +52,16 @@ internal sealed class RingConnection
         RequestEngine? engine = null;
         try
         {
-            mapping = xen.Grants.Map(guest, keys.Ring, writable: true);
             channel = xen.Events.Bind(guest, keys.EventChannel);
+            mapping = xen.Grants.MapRing(guest, keys.Ring, channel);
             engine = engineOf(mapping, channel);
             return new RingConnection(keys, mapping, channel, engine, new EngineThread(engine, channel, name, failed));
         }
         catch
         {
             engine?.Dispose();
-            channel?.Dispose();
             mapping?.Dispose();
+            channel?.Dispose();
             throw;
         }
     }
@@ -85,11 +85,11 @@ internal sealed class RingConnection
 
         try
         {
-            _channel.Dispose();
+            _mapping.Dispose();
         }
         finally
         {
-            _mapping.Dispose();
+            _channel.Dispose();
         }
     }
 

@@ -12,6 +12,17 @@ public interface IGrantTable
     /// <exception cref="HypervisorException">A reference is not valid, or a limit is reached. Nothing stays mapped.</exception>
     IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable);
 
+    /// <summary>Maps the pages of a ring, writable, and has its other end notified when they are unmapped.</summary>
+    /// <param name="domain">The domain that granted them.</param>
+    /// <param name="references">One reference a page; at least one.</param>
+    /// <param name="channel">
+    /// Notified when the mapping goes: also where the process dies, if the host can do that. The frontend then finds the responses that the
+    /// process had put into the ring but not yet told of.
+    /// </param>
+    /// <returns>The mapping; disposing it unmaps all of its pages.</returns>
+    /// <exception cref="HypervisorException">As in <see cref="Map"/>.</exception>
+    IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel);
+
     /// <summary>Copies between local memory and granted pages, without mapping them.</summary>
     /// <param name="segments">The pieces; each gets its own <see cref="GrantCopySegment.Status"/>.</param>
     /// <returns>Whether every piece was copied. A piece that fails leaves the others alone.</returns>

@@ -512,12 +512,16 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
     {
         public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
 
+        public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
+
         public bool Copy(Span<GrantCopySegment> segments) => false;
     }
 
     private sealed class WatchedGrants(IGrantTable real, Action copying) : IGrantTable
     {
         public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
+
+        public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
 
         public bool Copy(Span<GrantCopySegment> segments)
         {

@@ -47,6 +47,24 @@ internal sealed class GrantMappingTests
         Assert.That(xen.Grants.MappedPages, Is.Zero);
     }
 
+    [Test]
+    public void A_ring_that_is_unmapped_notifies_its_other_end_once()
+    {
+        using var xen = new SimulatedXen();
+        var guest = xen.CreateGuest(GuestId, 16);
+        using var guestEnd = guest.AllocateUnbound(0);
+        using var channel = xen.Events.Bind(GuestId, guestEnd.Port);
+        var ring = xen.Grants.MapRing(GuestId, [guest.Grant(2, 0, writable: true)], channel);
+        Assert.That(guestEnd.Wait(0), Is.False, "mapped");
+
+        ring.Dispose();
+        ring.Dispose();
+
+        Assert.That(guestEnd.Wait(0), Is.True, "unmapped");
+        Assert.That(channel.Notifications, Is.EqualTo(1));
+        Assert.That(xen.Grants.MappedPages, Is.Zero);
+    }
+
     [Test, Platform("Linux"), NonParallelizable]
     public void An_unmapped_address_faults()
     {
