@@ -79,7 +79,9 @@ case "${1:-}" in
 esac
 
 install_missing_packages
-if [ "${CI:-}" = true ] || [ -z "$(missing_packages)" ]; then
+is_bookworm() { grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; }
+
+if [ "${CI:-}" = true ] || { [ -z "$(missing_packages)" ] && is_bookworm; }; then
     export XEN_BLKIF_REQUIRE_ALL=1
 fi
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
@@ -96,7 +98,7 @@ status=0
 run_tests() {
     set +e
     dotnet test "$@" -c Release --no-build --logger 'trx;LogFilePrefix=tests' --results-directory "$results" |
-        grep -v -e '^Results File:' -e '^Test run for' -e '^A total of' -e '^ *Skipped ' -e '^No test matches' -e '^$'
+        grep -v --line-buffered -e '^Results File:' -e '^Test run for' -e '^A total of' -e '^ *Skipped ' -e '^No test matches' -e '^$'
     [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
     set -e
 }

@@ -18,7 +18,7 @@ internal static class TargetSpec
         string rest = spec[(colon + 1)..];
         IBlockTarget target = kind switch
         {
-            "memory" => new MemoryTarget(SizeOf(rest, spec)),
+            "memory" => InMemory(SizeOf(rest, spec), spec),
             "null" => new NullTarget(SizeOf(rest, spec)),
 
             // The format is always raw: what a guest writes to its disk never decides it.
@@ -26,6 +26,18 @@ internal static class TargetSpec
             _ => FileTarget.Open(Named(spec, spec), options),
         };
         return options.ReadOnly && !target.Info.ReadOnly ? new ReadOnlyTarget(target) : target;
+    }
+
+    private static MemoryTarget InMemory(long size, string spec)
+    {
+        try
+        {
+            return new MemoryTarget(size);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new TargetException($"'{spec}' is more memory than there is.", e);
+        }
     }
 
     private static string Named(string path, string spec) => path.Length > 0 ? path : throw new TargetException($"'{spec}' names no file: a target is {Syntax}.");

@@ -9,7 +9,7 @@ namespace Xen.Blkif.Native;
 internal sealed unsafe class NativeEventChannel : IEventChannel
 {
     private readonly EventChannelHandle _handle = EventChannelHandle.Open();
-    private readonly EventFdHandle _doorbell;
+    private readonly EventFdHandle _doorbell = EventFdHandle.Open();
     private readonly nint _raw;
     private readonly int _descriptor;
     private readonly uint _port;
@@ -25,12 +25,12 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
         {
             HypervisorException failure = NativeFailure.Of($"Event channel {remotePort} of domain {domain} cannot be bound to");
             _handle.Dispose();
+            _doorbell.Dispose();
             throw failure;
         }
 
         _port = (uint)port;
         _descriptor = LibXenEvtchn.FileDescriptor(_raw);
-        _doorbell = EventFdHandle.Open();
     }
 
     /// <summary>The port, as this domain names it.</summary>

@@ -21,7 +21,7 @@ internal abstract unsafe class NativeXenStoreAccess(StoreHandle handle, uint tra
         fixed (byte* at = StoreText.Terminated(path))
             value = LibXenStore.Read(Raw, Transaction, at, &length);
         if (value is null)
-            return IsMissing() ? null : throw NativeFailure.Of($"{path} cannot be read");
+            return IsMissing() || IsHidden() ? null : throw NativeFailure.Of($"{path} cannot be read");
 
         string text = StoreText.Of(value, length);
         LibC.Free(value);
@@ -81,6 +81,9 @@ internal abstract unsafe class NativeXenStoreAccess(StoreHandle handle, uint tra
                 throw NativeFailure.Of($"The permissions of {path} cannot be set");
         }
     }
+
+    // A driver domain may not see the folder of a guest that is gone, and xenstored then says "forbidden", not "no such node".
+    private static bool IsHidden() => Marshal.GetLastPInvokeError() == LibC.AccessDenied;
 
     private static bool IsMissing() => Marshal.GetLastPInvokeError() == LibC.NoEntry;
 }

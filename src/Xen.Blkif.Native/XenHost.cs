@@ -46,8 +46,10 @@ public sealed class XenHost : IXenHost
         NativeXenStore store = NativeXenStore.Open();
         try
         {
-            string domain = store.Read("domid") ?? throw new HypervisorException("xenstore does not say which domain this is: there is no domid.");
-            return new XenHost(store, new NativeGrantTable(maxGrants), int.Parse(domain, NumberStyles.None, CultureInfo.InvariantCulture));
+            string? domain = store.Read("domid");
+            if (!ushort.TryParse(domain, NumberStyles.None, CultureInfo.InvariantCulture, out ushort id))
+                throw new HypervisorException($"xenstore does not say which domain this is: its domid is '{domain}'.");
+            return new XenHost(store, new NativeGrantTable(maxGrants), id);
         }
         catch
         {

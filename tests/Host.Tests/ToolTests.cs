@@ -34,6 +34,8 @@ internal sealed class ToolTests
     [TestCase("--help", "attach", "5", "xvda")]
     [TestCase("--help", "list", "--frobnicate")]
     [TestCase("--help", "detach", "5", "xvda", "--timeout", "soon")]
+    [TestCase("--timeout is from 0 to 86400 seconds", "detach", "5", "xvda", "--timeout", "-5")]
+    [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
     public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)
     {
         (int status, string output, string errors) = await RunAsync(arguments);

@@ -27,6 +27,7 @@ internal static class Comparison
             Ended = (_, result) => outcome = result,
             Settings = new Dictionary<string, string>(StringComparer.Ordinal)
             {
+                ["SECONDS_AT_MOST"] = "7200",
                 ["ROUNDS"] = rounds.ToString(CultureInfo.InvariantCulture),
                 ["SECONDS_EACH"] = seconds.ToString(CultureInfo.InvariantCulture),
             },

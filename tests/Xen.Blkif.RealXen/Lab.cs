@@ -23,11 +23,12 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
     /// <exception cref="InvalidOperationException">The machine cannot be made, or went down; the message has its last words.</exception>
     public async Task RunAsync()
     {
+        LabImage.RequireTools();
         DirectoryInfo work = Directory.CreateTempSubdirectory("xen-blkif-lab-");
         try
         {
             Task<string> image = LabImage.GetAsync(Progress);
-            await HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), Progress);
+            await Task.WhenAll(image, HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), Progress));
             await BootAsync(await image, Pack(work.FullName));
         }
         finally
@@ -42,7 +43,7 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
         string load = Path.Combine(work, "load");
         string folder = Directory.CreateDirectory(Path.Combine(load, "scripts")).FullName;
         foreach (string script in scripts)
-            File.Copy(script, Path.Combine(folder, Path.GetFileName(script)));
+            File.Copy(script, Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(script)}.sh"));
         File.WriteAllLines(Path.Combine(load, "order"), scripts.Select(script => Path.GetFileNameWithoutExtension(script)));
         File.WriteAllLines(Path.Combine(load, "settings"), Settings.Select(setting => $"export {setting.Key}='{setting.Value}'"));
         string own = Directory.CreateDirectory(Path.Combine(load, "lab")).FullName;
@@ -72,12 +73,17 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
             "-drive", $"file={load},if=virtio,format=raw,snapshot=on",
         ];
         using Process machine = Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments) { RedirectStandardOutput = true, RedirectStandardInput = true })!;
+
+        // A test run that is broken off must not leave the machine running.
+        void Stop(object? sender, EventArgs e) => machine.Kill();
+        AppDomain.CurrentDomain.ProcessExit += Stop;
         try
         {
             await new LabConsole(machine.StandardOutput) { Progress = Progress, Line = Line, Ended = Ended }.ListenAsync();
         }
         finally
         {
+            AppDomain.CurrentDomain.ProcessExit -= Stop;
             machine.Kill();
         }
     }

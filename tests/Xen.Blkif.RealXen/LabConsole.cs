@@ -11,6 +11,8 @@ internal sealed record ScenarioResult(int Status, int Seconds, string Log);
 /// <summary>Reads what the machine says on its serial line: <c>lab/dom0-init</c> tells there how the scripts go.</summary>
 internal sealed class LabConsole(TextReader console)
 {
+    private static readonly TimeSpan Silence = TimeSpan.FromMinutes(10);
+
     public required Action<string> Progress { get; init; }
 
     public Action<string, string>? Line { get; init; }
@@ -27,7 +29,7 @@ internal sealed class LabConsole(TextReader console)
         // All that the machine says, as it says it, for whoever looks for a script that hangs.
         string? copy = Environment.GetEnvironmentVariable("XEN_BLKIF_LAB_CONSOLE");
         await using StreamWriter file = copy is null ? StreamWriter.Null : new StreamWriter(copy) { AutoFlush = true };
-        while (await console.ReadLineAsync() is { } said)
+        while (await ReadAsync() is { } said)
         {
             await file.WriteLineAsync(said);
             string line = said.TrimEnd();
@@ -55,6 +57,18 @@ internal sealed class LabConsole(TextReader console)
         }
 
         throw new InvalidOperationException($"The machine went down. Its last words:\n{string.Join('\n', log.TakeLast(60))}");
+    }
+
+    private async Task<string?> ReadAsync()
+    {
+        try
+        {
+            return await console.ReadLineAsync().WaitAsync(Silence);
+        }
+        catch (TimeoutException e)
+        {
+            throw new InvalidOperationException($"The machine has said nothing for {Silence.TotalMinutes} minutes.", e);
+        }
     }
 
     private static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);

@@ -25,6 +25,7 @@ internal static class Program
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["ATTACHES"] = parsed.GetValue(attaches).ToString(CultureInfo.InvariantCulture),
+                ["SECONDS_AT_MOST"] = "7200",
                 ["DESTROYS"] = parsed.GetValue(destroys).ToString(CultureInfo.InvariantCulture),
             }));
 

@@ -37,6 +37,7 @@ internal sealed class AttachCommand
 
         using ILoggerFactory logs = _logs.Open(arguments);
         using var stop = new Stop();
+        using var reload = new Reload();
         using var xen = XenHost.Open();
         DomainId guest = DomainName.Find(xen.Store, arguments.GetValue(_domain)!);
         await using IBlockTarget target = TargetSpec.Open(arguments.GetValue(_target)!, new FileTargetOptions
@@ -52,7 +53,7 @@ internal sealed class AttachCommand
         });
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [DiskReport.Of(vbd, xen.Store, arguments.GetValue(_target))], logs);
-        using var reload = new Reload(vbd.RefreshSize);
+        reload.Reads(vbd.RefreshSize);
         await Task.WhenAny(vbd.Completion, stop.Requested);
         return ExitCode.Okay;
     }

@@ -27,6 +27,7 @@ internal sealed class ServeCommand
     {
         using ILoggerFactory logs = _logs.Open(arguments);
         using var stop = new Stop();
+        using var reload = new Reload();
         using var xen = XenHost.Open();
         var options = new BackendOptions { BackendType = arguments.GetValue(BackendTypeOption.Instance)!, LoggerFactory = logs };
         await using var watcher = new BackendWatcher(xen, disk => TargetSpec.Open(disk.Params, new FileTargetOptions
@@ -36,7 +37,7 @@ internal sealed class ServeCommand
         }), options);
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
-        using var reload = new Reload(watcher.RefreshSizes);
+        reload.Reads(watcher.RefreshSizes);
         ServiceManager.Tell("READY=1");
         await stop.Requested;
         ServiceManager.Tell("STOPPING=1");

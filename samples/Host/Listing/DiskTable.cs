@@ -19,7 +19,7 @@ internal static class DiskTable
                 disk.Mode,
                 Bytes(disk.Size),
                 StateOf(disk),
-                disk.Protocol?.Replace("-abi", "", StringComparison.Ordinal),
+                disk.Protocol,
                 Count(disk.RingPages),
                 Count(done?.Read.Done),
                 Bytes(done?.Read.Bytes),

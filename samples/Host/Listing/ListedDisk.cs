@@ -80,7 +80,6 @@ internal sealed record ListedDisk
     private static ListedDisk Read(IXenStore store, string backend, string guest, string number)
     {
         string frontend = store.Read($"{backend}/frontend") ?? "";
-        Negotiated ring = Negotiated.Read(store, backend);
         return new ListedDisk
         {
             Domain = (int)(NumberIn(guest) ?? -1),
@@ -91,10 +90,8 @@ internal sealed record ListedDisk
             Size = NumberIn(store.Read($"{backend}/sectors")) * 512,
             State = StateOf(store, backend),
             FrontendState = StateOf(store, frontend),
-            Protocol = ring.Protocol,
-            RingPages = ring.RingPages,
             Target = store.Read($"{backend}/params"),
-            Error = store.Read($"{backend}/hotplug-error"),
+            Error = store.Read($"{backend}/hotplug-error") ?? store.Read($"{backend.Replace("/backend/", "/error/backend/", StringComparison.Ordinal)}/error"),
         };
     }
 
@@ -102,6 +99,8 @@ internal sealed record ListedDisk
     {
         Target = report.Target ?? Target,
         Pid = pid,
+        Protocol = report.Protocol,
+        RingPages = report.RingPages,
         Queues = report.Queues,
         Operations = report.Operations,
     };

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Xen.Blkif.Backend;
 using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Samples.Host.Status;
 
@@ -15,30 +16,37 @@ internal sealed record ProcessReport(int Pid, IReadOnlyList<DiskReport> Disks);
 /// <param name="Backend">The backend's half in xenstore.</param>
 /// <param name="State">The state that the backend announced last.</param>
 /// <param name="Target">The storage.</param>
-/// <param name="Protocol">The layout that the frontend chose; null before it connects, and where it leaves that to the backend.</param>
-/// <param name="RingPages">The pages of its ring; null before it connects.</param>
+/// <param name="Protocol">The layout that the frontend chose; null while it is not connected.</param>
+/// <param name="RingPages">The pages of its ring; null while it is not connected.</param>
 /// <param name="Queues">Its rings.</param>
 /// <param name="Operations">What was done since it connected.</param>
 internal sealed record DiskReport(
     string Name, string Backend, string State, string? Target, string? Protocol, int? RingPages, int Queues, OperationsReport Operations)
 {
     /// <param name="disk">The disk.</param>
-    /// <param name="store">Where the toolstack and the frontend wrote their parts.</param>
+    /// <param name="store">Where the toolstack wrote its part.</param>
     /// <param name="target">The storage; null where it is what the toolstack wrote.</param>
     public static DiskReport Of(BlockBackend disk, IXenStore store, string? target = null)
     {
-        Negotiated ring = Negotiated.Read(store, disk.Path);
+        BackendConnection? connection = disk.Connection;
         IReadOnlyList<QueueStatistics> queues = disk.Queues;
         return new DiskReport(
             disk.Name,
             disk.Path,
             disk.State.ToString(),
             target ?? store.Read($"{disk.Path}/params"),
-            ring.Protocol,
-            ring.RingPages,
+            connection is null ? null : NameOf(connection.Protocol),
+            connection?.RingPages,
             queues.Count,
             OperationsReport.Of(queues));
     }
+
+    private static string NameOf(BlkifProtocol protocol) => protocol switch
+    {
+        BlkifProtocol.X64 => "x86_64",
+        BlkifProtocol.X86 => "x86_32",
+        _ => "native",
+    };
 }
 
 /// <summary>What was done, by operation.</summary>

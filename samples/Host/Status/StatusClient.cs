@@ -16,7 +16,18 @@ internal static class StatusClient
             return [];
 
         var readable = new EnumerationOptions { IgnoreInaccessible = true };
-        ProcessReport?[] reports = await Task.WhenAll(Directory.GetFiles(folder, "*.sock", readable).Select(path => AskAsync(path, patience, warn)));
+        string[] sockets;
+        try
+        {
+            sockets = Directory.GetFiles(folder, "*.sock", readable);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            warn(e.Message);
+            return [];
+        }
+
+        ProcessReport?[] reports = await Task.WhenAll(sockets.Select(path => AskAsync(path, patience, warn)));
         return [.. reports.OfType<ProcessReport>()];
     }
 
@@ -32,7 +43,7 @@ internal static class StatusClient
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
         {
-            File.Delete(path);
+            RemoveStale(path);
             return null;
         }
         catch (Exception e) when (e is SocketException or IOException or JsonException or OperationCanceledException)
@@ -41,6 +52,18 @@ internal static class StatusClient
             if (File.Exists(path))
                 warn($"{path} does not answer: {e.Message}");
             return null;
+        }
+    }
+
+    private static void RemoveStale(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is in nobody's way, and the next one who may removes it.
         }
     }
 }

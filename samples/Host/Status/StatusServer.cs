@@ -60,7 +60,15 @@ internal sealed partial class StatusServer : IAsyncDisposable
         await _serving;
         for (int client = 0; client < MaxClients; client++)
             await _places.WaitAsync();
-        File.Delete(_path);
+        try
+        {
+            File.Delete(_path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            LogNotRemoved(_path, e.Message);
+        }
+
         _listener.Dispose();
         _places.Dispose();
         _ending.Dispose();
@@ -129,6 +137,9 @@ internal sealed partial class StatusServer : IAsyncDisposable
 
     [LoggerMessage(60, LogLevel.Warning, "no socket in {Folder} for 'xen-blkif list': {Reason}")]
     private static partial void LogNoSocket(ILogger logger, string folder, string reason);
+
+    [LoggerMessage(62, LogLevel.Debug, "{Path} cannot be removed: {Reason}")]
+    private partial void LogNotRemoved(string path, string reason);
 
     [LoggerMessage(61, LogLevel.Debug, "a client of the status socket was not answered: {Reason}")]
     private partial void LogNotAnswered(string reason);

@@ -9,6 +9,7 @@ internal static unsafe partial class LibC
     public const int Again = 11;       // EAGAIN
     public const int Interrupted = 4;  // EINTR
     public const int NoEntry = 2;      // ENOENT
+    public const int AccessDenied = 13; // EACCES
     public const int NoSuchIoctl = 25; // ENOTTY
     public const int NoSuchCall = 38;  // ENOSYS
     public const int EventFdFlags = 0x800 | 0x80000; // EFD_NONBLOCK | EFD_CLOEXEC

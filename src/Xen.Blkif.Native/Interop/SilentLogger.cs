@@ -5,8 +5,8 @@ namespace Xen.Blkif.Native.Interop;
 
 /// <summary>The logger given to Xen's libraries: <c>struct xentoollog_logger</c> of <c>xentoollog.h</c>.</summary>
 /// <remarks>
-/// Without one they write a line to standard error whenever a guest names a grant that it did not give, as often as it likes. What failed
-/// is in the exceptions, whose lines are counted.
+/// Without one they write a line to standard error whenever a guest names a grant that it did not give, as often as it likes. What fails is
+/// in exceptions and in the answers to requests instead, whose lines are counted.
 /// </remarks>
 internal static unsafe class SilentLogger
 {

@@ -15,6 +15,7 @@ internal sealed class BackendNodes(IXenStore store, DevicePaths paths)
     {
         FeaturePublisher.Write(access, paths, info, options);
         access.Write(paths.InBackend("hotplug-status"), "connected");
+        access.Remove(paths.InBackend("hotplug-error"));
         paths.RemoveError(access);
         access.Write(paths.InBackend("state"), XenbusState.InitWait.ToText());
     });
@@ -37,6 +38,13 @@ internal sealed class BackendNodes(IXenStore store, DevicePaths paths)
         // A write of the same value would fire every watch on it, our own among them.
         if (!string.Equals(access.Read(paths.InBackend("state")), state.ToText(), StringComparison.Ordinal))
             access.Write(paths.InBackend("state"), state.ToText());
+    });
+
+    /// <summary>Announces, with a device's last word, that it is closed; unless a toolstack has made it anew meanwhile.</summary>
+    public void AnnounceEnd() => Change(access =>
+    {
+        if (XenbusStates.Parse(access.Read(paths.InBackend("state"))) is not (XenbusState.Initialising or XenbusState.Closed))
+            access.Write(paths.InBackend("state"), XenbusState.Closed.ToText());
     });
 
     /// <summary>Leaves the reason of a failure where toolstacks look for it.</summary>

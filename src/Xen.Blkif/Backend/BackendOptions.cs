@@ -7,14 +7,37 @@ namespace Xen.Blkif.Backend;
 /// <summary>How a device is served.</summary>
 public sealed record BackendOptions
 {
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
+
     /// <summary>The folder of the backend's half in xenstore. Not <c>vbd</c> where the kernel's own backend is loaded.</summary>
-    public string BackendType { get; init; } = "blkif";
+    /// <exception cref="ArgumentException">It has other characters than small letters, digits, - and _, or none.</exception>
+    public string BackendType
+    {
+        get;
+        init => field = value.Length > 0 && value.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '_')
+            ? value
+            : throw new ArgumentException($"'{value}' is no backend type: it consists of small letters, digits, - and _.", nameof(value));
+    } = "blkif";
 
     /// <summary>The binary logarithm of the most ring pages that a frontend is offered, 0 to 4.</summary>
-    public int MaxRingPageOrder { get; init; } = RingSize.MaxPageOrder;
+    /// <exception cref="ArgumentOutOfRangeException">It is none of these.</exception>
+    public int MaxRingPageOrder
+    {
+        get;
+        init => field = (uint)value <= RingSize.MaxPageOrder
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The largest ring page order is from 0 to 4.");
+    } = RingSize.MaxPageOrder;
 
     /// <summary>Requests under way at once, at most; 0 for as many as the ring has slots.</summary>
-    public int MaxRequests { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public int MaxRequests
+    {
+        get;
+        init => field = value >= 0
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "Requests under way are at most a positive number, or 0.");
+    }
 
     /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
     public bool AllowsDiscard { get; init; } = true;
@@ -22,8 +45,15 @@ public sealed record BackendOptions
     /// <summary>Whether the guest is to see a CD-ROM drive. Its target is read-only then, or should be.</summary>
     public bool IsCdrom { get; init; }
 
-    /// <summary>How long a frontend gets to let go of its disk when the device is disposed.</summary>
-    public TimeSpan DetachTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long a frontend gets to let go of its disk when the device is disposed: up to a day, or infinite.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative, or longer.</exception>
+    public TimeSpan DetachTimeout
+    {
+        get;
+        init => field = value == Timeout.InfiniteTimeSpan || (value >= TimeSpan.Zero && value <= LongestTimeout)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "A detach timeout is from zero to a day, or infinite.");
+    } = TimeSpan.FromSeconds(10);
 
     /// <summary>Makes the loggers.</summary>
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;

@@ -69,7 +69,7 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <exception cref="HypervisorException">The guest does not exist or has such a disk already, or xenstore failed. No node is left behind.</exception>
     public static async Task<BlockBackend> AttachAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null)
     {
-        options = Checked(options);
+        options ??= new BackendOptions();
         VirtualDevice device = VirtualDevice.Parse(vdev);
         DeviceNodes.Create(xen, new DevicePaths(xen.Domain, options.BackendType, guest, device), guest, device, target.Info, options.IsCdrom);
         return await new BlockBackend(xen, guest, device, target, options, ownsNodes: true).OfferedAsync().ConfigureAwait(false);
@@ -85,7 +85,7 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <exception cref="FormatException">The name names no disk.</exception>
     /// <exception cref="HypervisorException">There are no such nodes, or xenstore failed.</exception>
     public static Task<BlockBackend> ServeAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null) =>
-        new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, Checked(options), ownsNodes: false).OfferedAsync();
+        new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, options ?? new BackendOptions(), ownsNodes: false).OfferedAsync();
 
     /// <summary>
     /// Asks a guest for a disk, as a toolstack does, and returns at once. Whoever serves it, in whichever process, closes it when the guest
@@ -136,20 +136,6 @@ public sealed class BlockBackend : IAsyncDisposable
         await Completion.ConfigureAwait(false);
     }
 
-    private static BackendOptions Checked(BackendOptions? options)
-    {
-        options ??= new BackendOptions();
-        if ((uint)options.MaxRingPageOrder > Rings.RingSize.MaxPageOrder)
-            throw new ArgumentOutOfRangeException(nameof(options), options.MaxRingPageOrder, "The largest ring page order is from 0 to 4.");
-        if (options.MaxRequests < 0)
-            throw new ArgumentOutOfRangeException(nameof(options), options.MaxRequests, "Requests under way are at most a positive number, or 0.");
-        if (options.DetachTimeout != Timeout.InfiniteTimeSpan && (options.DetachTimeout < TimeSpan.Zero || options.DetachTimeout > TimeSpan.FromDays(1)))
-            throw new ArgumentOutOfRangeException(nameof(options), options.DetachTimeout, "A detach timeout is from zero to a day, or infinite.");
-        if (options.BackendType.Length == 0 || !options.BackendType.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '_'))
-            throw new ArgumentException("A backend type consists of small letters, digits, - and _.", nameof(options));
-        return options;
-    }
-
     private async Task<BlockBackend> OfferedAsync()
     {
         if (await Task.WhenAny(_offered.Task, Completion).ConfigureAwait(false) == _offered.Task)
@@ -173,7 +159,7 @@ public sealed class BlockBackend : IAsyncDisposable
             finally
             {
                 await _machine.DisconnectAsync().ConfigureAwait(false);
-                await InsistAsync(_machine.AnnounceClosed).ConfigureAwait(false);
+                await InsistAsync(_machine.AnnounceEnd).ConfigureAwait(false);
             }
         }
         finally

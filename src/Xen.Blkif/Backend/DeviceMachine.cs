@@ -118,7 +118,11 @@ internal sealed class DeviceMachine
 
     /// <summary>Announces that the device has ended. Everything of the guest's is unmapped by then: it may reuse its pages.</summary>
     /// <exception cref="HypervisorException">The store failed.</exception>
-    public void AnnounceClosed() => Announce(XenbusState.Closed);
+    public void AnnounceEnd()
+    {
+        _nodes.AnnounceEnd();
+        Note(XenbusState.Closed);
+    }
 
     /// <summary>Asks the guest for the disk.</summary>
     /// <exception cref="HypervisorException">The store failed.</exception>
@@ -151,7 +155,7 @@ internal sealed class DeviceMachine
             case XenbusState.Closed:
             case XenbusState.Unknown:
                 await LetGoAsync().ConfigureAwait(false);
-                AnnounceClosed();
+                Announce(XenbusState.Closed);
                 return online;
 
             default:

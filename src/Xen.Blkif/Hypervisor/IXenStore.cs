@@ -6,8 +6,8 @@ public interface IXenStoreAccess
 {
     /// <summary>Reads a node.</summary>
     /// <param name="path">The node.</param>
-    /// <returns>Its value, or <see langword="null"/> where there is no such node.</returns>
-    /// <exception cref="HypervisorException">The node may not be read, or the store failed.</exception>
+    /// <returns>Its value, or <see langword="null"/> where there is no such node, or none that this domain may know of.</returns>
+    /// <exception cref="HypervisorException">The store failed.</exception>
     string? Read(string path);
 
     /// <summary>Writes a node, making it and its parents where they are missing.</summary>

@@ -70,7 +70,7 @@ internal sealed class ListTests
         Assert.That(table.Replace("\n", "", StringComparison.Ordinal).Any(char.IsControl), Is.False);
     }
 
-    private static DiskReport Served(string backend) => new("5/xvda", backend, "Connected", "/srv/web.img", "x86_64-abi", 16, 1, Busy);
+    private static DiskReport Served(string backend) => new("5/xvda", backend, "Connected", "/srv/web.img", "x86_64", 16, 1, Busy);
 
     // One that is connected, one that waits for its guest, and what is left of one.
     private static SimulatedXen ThreeDisks()
@@ -80,7 +80,7 @@ internal sealed class ListTests
         Write(
             xen.Store, "/local/domain/0/backend/blkif/5/51712",
             ("frontend", "/local/domain/5/device/vbd/51712"), ("dev", "xvda"), ("mode", "w"), ("sectors", "16777216"), ("state", "4"));
-        Write(xen.Store, "/local/domain/5/device/vbd/51712", ("state", "4"), ("event-channel", "9"), ("ring-page-order", "4"), ("protocol", "x86_64-abi"));
+        Write(xen.Store, "/local/domain/5/device/vbd/51712", ("state", "4"));
         Write(
             xen.Store, "/local/domain/0/backend/blkif/5/51728",
             ("frontend", "/local/domain/5/device/vbd/51728"), ("dev", "xvdb"), ("mode", "r"), ("sectors", "1048576"), ("state", "2"), ("params", "/srv/data.img"));

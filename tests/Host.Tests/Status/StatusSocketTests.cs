@@ -41,7 +41,7 @@ internal sealed class StatusSocketTests
         DiskReport disk = report.Disks.Single();
         Assert.That(
             (disk.Name, disk.Backend, disk.State, disk.Target, disk.Protocol, disk.RingPages, disk.Queues),
-            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32-abi", 4, 1)));
+            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32", 4, 1)));
         (OperationReport read, OperationReport write) = (disk.Operations.Read, disk.Operations.Write);
         Assert.That((write.Done, write.Bytes, write.Failed, write.Refused), Is.EqualTo((2, 4608, 0, 0)));
         Assert.That((read.Done, read.Bytes), Is.EqualTo((1, 1024)));

@@ -20,7 +20,9 @@ wanted="bash coreutils grep sed gawk findutils tar util-linux mount kmod procps 
 unwanted='^(debconf|cdebconf|perl|perl-base|python3.*|libpython.*|systemd.*|udev|dpkg|init.*|grub.*|adduser|tex.*)$'
 
 # The newest name that a pattern has in the package lists.
-newest() { apt-cache pkgnames "$1" | grep -E "^$2\$" | sort -V | tail -n 1; }
+newest() {
+    apt-cache pkgnames "$1" | grep -E "^$2\$" | sort -V | tail -n 1 | grep . || { echo "no package $2: apt-get update, on Debian 12" >&2; exit 1; }
+}
 
 closure() {
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$@" |
@@ -29,7 +31,6 @@ closure() {
 
 download() {
     local xen_utils hypervisor kernel
-    [ -n "$(newest xen-hypervisor- 'xen-hypervisor-[0-9.]+-amd64')" ] || apt-get update -qq
     hypervisor=$(newest xen-hypervisor- 'xen-hypervisor-[0-9.]+-amd64')
     xen_utils=$(newest xen-utils- 'xen-utils-[0-9.]+')
     kernel=$(apt-cache depends linux-image-amd64 | grep -oE 'linux-image-[0-9][^ ]+' | head -n 1)
@@ -157,7 +158,8 @@ make_root() {
 
 rm -rf "$out"
 mkdir -p "$out"
-download
+# Package lists that are missing, or older than what the archive has, are fetched anew; where that may not be, the second attempt says so.
+(download) 2>/dev/null || { apt-get update -qq; download; }
 unpack
 install_modules
 install_dotnet

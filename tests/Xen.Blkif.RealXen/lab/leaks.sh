@@ -33,6 +33,18 @@ attach_and_detach() {
     withdraw "$id" 51712
 }
 
+# What is counted is there while a disk is attached: otherwise counting it shows nothing.
+idle=$(holdings)
+vbd blkif "$id" 51712 dev xvda params "aio:$disk"
+node_says "/local/domain/$id/device/vbd/51712/state" 4
+read -r _ mappings _ channels _ watches _ threads _ files _ <<<"$(holdings)"
+read -r _ mappings_idle _ channels_idle _ watches_idle _ threads_idle _ files_idle _ <<<"$idle"
+for held in mappings channels watches threads files; do
+    idle_one=${held}_idle
+    [ "${!held}" -gt "${!idle_one}" ] || fail "an attached disk holds no $held: idle $idle; attached $(holdings)"
+done
+withdraw "$id" 51712
+
 # The first ones make what is kept for the next: pools, sockets, compiled code.
 for _ in 1 2 3; do attach_and_detach; done
 before=$(holdings)

@@ -11,7 +11,7 @@ refused() { # refused WORDS ARGUMENTS: the attach ends with exit code 2 or 1 and
 refused 'does not exist' g xvda /dev/shm/missing.img
 refused 'no domain' nobody xvda "$disk"
 refused 'names no virtual disk' g disk1 "$disk"
-! xenstore-exists "/local/domain/0/backend/blkif"
+if xenstore-exists "/local/domain/0/backend/blkif/$(xl domid g)"; then fail "nodes are left"; fi
 attach g xvda "$disk"
 refused 'already' g xvda memory:1M
 xenstore-exists "/local/domain/$(xl domid g)/device/vbd/51712"

@@ -8,6 +8,7 @@ tries=300
 while [ -b /dev/xvdb ] && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
 [ ! -b /dev/xvdb ]
 JOB
+id=$(xl domid g)
 go g
 says g READY
 attach g xvdb "$disk"
@@ -16,4 +17,4 @@ xen-blkif list
 xen-blkif detach g xvdb
 finishes g
 attached_ends g xvdb
-! xenstore-exists "/local/domain/0/backend/blkif/1"
+if xenstore-exists "/local/domain/0/backend/blkif/$id"; then fail "nodes are left"; fi

@@ -23,6 +23,6 @@ finishes hostile 60
 console hostile | grep -E 'HOSTILE [0-9]+ events, [1-9][0-9]* writes'
 kill -0 "$(cat /run/serve.pid)"
 tail -n 5 /run/serve.log
-! grep '^gnttab' /run/serve.log || fail "a library writes what no one counts"
+if grep '^gnttab' /run/serve.log; then fail "a library writes what no one counts"; fi
 lines=$(wc -l </run/serve.log)
 [ "$lines" -lt 300 ] || fail "the hostile guest made $lines lines of log"

@@ -2,4 +2,4 @@
 sed -n '/^```sh$/,/^```$/p' /run/load/running-on-xen.md | grep -v '^```' >/run/document.sh
 grep -q 'xl create' /run/document.sh
 bash -x /run/document.sh
-! xl domid web 2>/dev/null
+if xl domid web 2>/dev/null; then fail "the guest of the document is still there"; fi
