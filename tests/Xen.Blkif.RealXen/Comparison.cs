@@ -9,8 +9,9 @@ internal static class Comparison
     /// <summary>Runs <c>lab/measures/side_by_side.sh</c> and prints a table.</summary>
     /// <param name="rounds">How often each measurement is taken; the order of the backends alternates.</param>
     /// <param name="seconds">How long each takes.</param>
+    /// <param name="blkfront">Parameters of the guest's driver, separated by commas.</param>
     /// <param name="json">Where the rows go too; null for nowhere.</param>
-    public static async Task<int> RunAsync(int rounds, int seconds, FileInfo? json)
+    public static async Task<int> RunAsync(int rounds, int seconds, string blkfront, FileInfo? json)
     {
         var rows = new List<Measurement>();
         ScenarioResult? outcome = null;
@@ -28,6 +29,7 @@ internal static class Comparison
             Settings = new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["SECONDS_AT_MOST"] = "7200",
+                ["BLKFRONT"] = blkfront,
                 ["ROUNDS"] = rounds.ToString(CultureInfo.InvariantCulture),
                 ["SECONDS_EACH"] = seconds.ToString(CultureInfo.InvariantCulture),
             },

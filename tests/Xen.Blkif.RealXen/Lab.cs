@@ -68,7 +68,7 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
             "-kernel", Path.Combine(image, "xen"),
             "-append", "com1=115200,8n1 console=com1 dom0_mem=1536M,max:1536M dom0_max_vcpus=2 loglvl=warning spec-ctrl=no gnttab_max_frames=256",
-            "-initrd", $"{Path.Combine(image, "vmlinux")} console=hvc0 quiet mitigations=off net.ifnames=0,{Path.Combine(image, "dom0.cpio.gz")}",
+            "-initrd", $"{Path.Combine(image, "vmlinux")} console=hvc0 quiet mitigations=off cryptomgr.notests net.ifnames=0,{Path.Combine(image, "dom0.cpio.gz")}",
             "-drive", $"file={Path.Combine(image, "root.img")},if=virtio,format=raw,snapshot=on",
             "-drive", $"file={load},if=virtio,format=raw,snapshot=on",
         ];

@@ -10,12 +10,18 @@ internal static class Program
     {
         var rounds = new Option<int>("--rounds") { Description = "How often each measurement is taken.", DefaultValueFactory = _ => 5 };
         var seconds = new Option<int>("--seconds") { Description = "How long each takes.", DefaultValueFactory = _ => 3 };
+        var blkfront = new Option<string>("--blkfront")
+        {
+            Description = "Parameters of the guest's driver, such as feature_persistent=0,max_indirect_segments=0: to find a cause.",
+            DefaultValueFactory = _ => "",
+        };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file." };
         var compare = new Command("compare", "Measures QEMU's qdisk, Linux's blkback and this backend side by side, on one RAM disk, in one guest, in one boot.")
         {
-            rounds, seconds, json,
+            rounds, seconds, blkfront, json,
         };
-        compare.SetAction((parsed, _) => Comparison.RunAsync(parsed.GetValue(rounds), parsed.GetValue(seconds), parsed.GetValue(json)));
+        compare.SetAction((parsed, _) => Comparison.RunAsync(
+            parsed.GetValue(rounds), parsed.GetValue(seconds), parsed.GetValue(blkfront)!, parsed.GetValue(json)));
 
         var attaches = new Option<int>("--attaches") { Description = "How often a disk is attached and detached.", DefaultValueFactory = _ => 200 };
         var destroys = new Option<int>("--destroys") { Description = "How many guests are destroyed while they write.", DefaultValueFactory = _ => 50 };

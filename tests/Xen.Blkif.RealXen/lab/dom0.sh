@@ -31,7 +31,7 @@ name = "$name"
 type = "pv"
 kernel = "/boot/vmlinuz-guest"
 ramdisk = "$folder/ramdisk"
-extra = "console=hvc0 quiet mitigations=off $extra"
+extra = "console=hvc0 quiet mitigations=off cryptomgr.notests $extra"
 memory = $([ -n "${FIO:-}" ] && echo 512 || echo 256)
 vcpus = ${VCPUS:-1}
 disk = [ ${DISK:-} ]

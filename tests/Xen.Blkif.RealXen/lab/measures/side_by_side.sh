@@ -5,7 +5,7 @@ modprobe brd rd_nr=1 rd_size=262144
 modprobe xen-blkback
 dd if=/dev/urandom of=/dev/ram0 bs=1M count=256 status=none
 
-DISK="'format=raw,vdev=xvdb,access=rw,backendtype=qdisk,target=/dev/ram0'" FIO=1 guest g <<'JOB'
+DISK="'format=raw,vdev=xvdb,access=rw,backendtype=qdisk,target=/dev/ram0'" FIO=1 guest g "blkfront=$BLKFRONT" <<'JOB'
 for disk in xvdb xvdc xvdd; do wait_disk $disk; done
 dmesg | grep blkfront:
 echo READY
