@@ -169,7 +169,7 @@ internal sealed class StatusSocketTests
         silent.Listen();
 
         var warnings = new List<string>();
-        IReadOnlyList<ProcessReport> reports = await StatusClient.AskAllAsync(folder.Path, TimeSpan.FromSeconds(2), warnings.Add);
+        IReadOnlyList<ProcessReport> reports = await StatusClient.AskAllAsync(folder.Path, TimeSpan.FromSeconds(6), warnings.Add);
 
         Assert.That(reports, Has.Count.EqualTo(1));
         Assert.That(warnings, Has.Count.EqualTo(1).And.Some.Contains("1.sock"));
