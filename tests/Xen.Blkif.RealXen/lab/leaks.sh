@@ -46,7 +46,7 @@ done
 withdraw "$id" 51712
 
 # The first ones make what is kept for the next: pools, sockets, compiled code.
-for _ in 1 2 3; do attach_and_detach; done
+for _ in 1 2; do attach_and_detach; done
 before=$(holdings)
 echo "before: $before"
 for n in $(seq "$ATTACHES"); do

@@ -7,7 +7,7 @@ JOB
 attach g xvda "$disk"
 go g
 says g WRITING
-sleep 2
+sleep 1
 xl destroy g
 attached_ends g xvda
 sum=$(md5 "$disk")

@@ -6,7 +6,7 @@ image hostile 4M >/dev/null
 guest hostile noblkfront <<'JOB'
 insmod /lib/xen-evtchn.ko
 insmod /lib/xen-gntalloc.ko
-hostile-guest 15
+hostile-guest 8
 JOB
 guest victim <<'JOB'
 wait_disk xvda
