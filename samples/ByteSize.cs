@@ -22,18 +22,4 @@ internal static class ByteSize
         bytes = number << shift;
         return true;
     }
-
-    public static string Format(long bytes)
-    {
-        string[] units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-        double value = bytes;
-        int unit = 0;
-        while (value >= 1024 && unit < units.Length - 1)
-        {
-            value /= 1024;
-            unit++;
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{value:0.##} {units[unit]}");
-    }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Spectre.Console;
+using Xen.Blkif.Diagnostics;
 
 namespace Xen.Blkif.Samples.Loopback;
 
@@ -13,7 +14,7 @@ internal static class Report
     {
         console.WriteLine();
         console.MarkupLineInterpolated(
-            $" [bold]{disk.Name}[/], {ByteSize.Format(disk.Length)}, ring page order {options.RingPageOrder}, depth {options.Depth}");
+            $" [bold]{disk.Name}[/], {BinarySize.Format(disk.Length)}, ring page order {options.RingPageOrder}, depth {options.Depth}");
 
         // Narrow enough for a terminal of 80 columns.
         var table = new Table { Border = TableBorder.Simple };

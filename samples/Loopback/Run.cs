@@ -1,4 +1,5 @@
 using Spectre.Console;
+using Xen.Blkif.Diagnostics;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Testing;
 
@@ -57,7 +58,7 @@ internal static class Run
         if (options.Export is not null)
             results.Add(new Transfer(session, name, NewTask($"{name}: export to {options.Export}")).Export(options.Export));
         if (options.BenchSeconds is { } seconds)
-            results.Add(new Bench(session, name, options, NewTask($"{name}: {options.Pattern} {ByteSize.Format(options.BlockSize)}")).Run(seconds));
+            results.Add(new Bench(session, name, options, NewTask($"{name}: {options.Pattern} {BinarySize.Format(options.BlockSize)}")).Run(seconds));
         if (options is { Image: not null, Import: null, Export: null, BenchSeconds: null })
             results.Add(new Transfer(session, name, NewTask($"{name}: read {options.Image}")).Verify(options.Image));
 

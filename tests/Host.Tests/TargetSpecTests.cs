@@ -1,4 +1,5 @@
 using Xen.Blkif.Targets;
+using Xen.Blkif.Tests.Targets;
 
 namespace Xen.Blkif.Samples.Host.Tests;
 
@@ -18,7 +19,7 @@ internal sealed class TargetSpecTests
     public async Task A_path_is_a_file_in_all_the_ways_that_toolstacks_write_it(
         [Values("", "file:", "aio:", "raw:")] string prefix, [Values("disk.img", "memory", "qcow2:disk")] string name)
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         string path = folder.PathOf(name);
         await File.WriteAllBytesAsync(path, new byte[1024]);
         await using IBlockTarget target = TargetSpec.Open(prefix + path, new FileTargetOptions());

@@ -1,28 +1,24 @@
+using Xen.Blkif.Tests.Targets;
+
 namespace Xen.Blkif.Samples.Loopback.Tests;
 
 /// <summary>A folder for the files of one test.</summary>
 internal sealed class Scratch : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("xen-blkif-");
+    private readonly TemporaryFolder _folder = new();
 
-    public string PathOf(string name) => Path.Combine(_folder.FullName, name);
+    public string PathOf(string name) => _folder.PathOf(name);
 
     /// <summary>Makes a file of random bytes.</summary>
     public string Random(string name, int length, int seed = 1)
     {
         byte[] bytes = new byte[length];
         new Random(seed).NextBytes(bytes);
-        File.WriteAllBytes(PathOf(name), bytes);
-        return PathOf(name);
+        return _folder.Add(name, bytes);
     }
 
     /// <summary>Makes a file of zeros that takes no room.</summary>
-    public string Blank(string name, long length)
-    {
-        using FileStream file = File.Create(PathOf(name));
-        file.SetLength(length);
-        return PathOf(name);
-    }
+    public string Blank(string name, long length) => _folder.AddSparse(name, length);
 
     /// <summary>Makes an ext4 image with files in it.</summary>
     public async Task<string> FileSystemAsync(string name, int mebibytes, int contentBytes)
@@ -36,5 +32,5 @@ internal sealed class Scratch : IDisposable
         return image;
     }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 }

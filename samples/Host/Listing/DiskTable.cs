@@ -1,4 +1,5 @@
 using System.Globalization;
+using Xen.Blkif.Diagnostics;
 using Xen.Blkif.Samples.Host.Status;
 
 namespace Xen.Blkif.Samples.Host.Listing;
@@ -42,7 +43,7 @@ internal static class DiskTable
 
     private static string? Count(long? count) => count?.ToString(CultureInfo.InvariantCulture);
 
-    private static string? Bytes(long? bytes) => bytes is null ? null : ByteSize.Format(bytes.Value);
+    private static string? Bytes(long? bytes) => bytes is null ? null : BinarySize.Format(bytes.Value);
 
     private static string? Latency(OperationReport? operation) =>
         operation is { P50Microseconds: { } median, P99Microseconds: { } high } ? $"{Time(median)}/{Time(high)}" : null;

@@ -9,7 +9,7 @@ internal sealed partial class StatusServer : IAsyncDisposable
 {
     private const int MaxClients = 16;
     private const int Backlog = 128;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Func<IReadOnlyList<DiskReport>> _disks;
     private readonly ILogger _logger;
@@ -104,7 +104,7 @@ internal sealed partial class StatusServer : IAsyncDisposable
             {
                 // No file descriptor is left, for example: that may pass.
                 LogNotAnswered(e.Message);
-                await Task.WhenAny(Task.Delay(Patience, _ending.Token));
+                await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(5), _ending.Token));
             }
 
             _places.Release();

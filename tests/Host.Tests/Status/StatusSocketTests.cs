@@ -7,13 +7,14 @@ using Xen.Blkif.Samples.Host.Status;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
 using Xen.Blkif.Tests.Backend;
+using Xen.Blkif.Tests.Targets;
 
 namespace Xen.Blkif.Samples.Host.Tests.Status;
 
 /// <summary>What a process that serves disks tells of them by its socket, and what it does not let clients do to it.</summary>
 internal sealed class StatusSocketTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     // More than a socket holds, so that whoever does not read keeps the server writing.
     private static readonly DiskReport[] Many = [.. Enumerable.Range(0, 20_000).Select(number => Report($"5/{number}"))];
@@ -23,7 +24,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task A_client_learns_what_a_disk_is_and_did()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         using var xen = new SimulatedXen();
         using SimulatedGuest guest = xen.CreateGuest(5);
         await using var target = new MemoryTarget(1 << 20);
@@ -65,7 +66,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task Clients_that_never_read_hold_up_neither_others_nor_the_end()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         StatusServer server = Start(folder, () => Many);
         var idle = new List<Socket>();
         for (int client = 0; client < 5; client++)
@@ -82,7 +83,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task Clients_that_go_away_or_talk_change_nothing()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         await using StatusServer server = Start(folder, () => Many);
         for (int client = 0; client < 50; client++)
         {
@@ -97,7 +98,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task Many_clients_at_once_are_all_answered()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         await using StatusServer server = Start(folder, () => [Report("5/xvda")]);
         IReadOnlyList<ProcessReport>[] answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => AskAsync(folder)));
         Assert.That(answers.Select(answer => answer.Single().Disks.Single().Name), Is.All.EqualTo("5/xvda"));
@@ -106,7 +107,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task A_report_that_cannot_be_made_costs_that_client_its_answer_and_no_other()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         int asked = 0;
         await using StatusServer server = Start(folder, () => ++asked == 1 ? throw new HypervisorException("xenstored is gone") : [Report("5/xvda")]);
         Assert.That(await AskAsync(folder, warned: true), Is.Empty);
@@ -116,7 +117,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task The_folder_is_the_owners_alone_and_empty_in_the_end()
     {
-        using var parent = new Folder();
+        using var parent = new TemporaryFolder();
         string folder = parent.PathOf("xen-blkif");
         await using (StatusServer.TryStart(folder, () => [], _logs))
         {
@@ -133,7 +134,7 @@ internal sealed class StatusSocketTests
     [TestCase("a/name/that/is/longer/than/any/name/of/a/socket/may/be/which/is/one/hundred/and/seven/bytes/and/not/one/byte/more")]
     public void A_socket_that_cannot_be_made_costs_a_warning(string name)
     {
-        using var parent = new Folder();
+        using var parent = new TemporaryFolder();
         File.WriteAllText(parent.PathOf("file"), "");
         Assert.That(StatusServer.TryStart(parent.PathOf(name), () => [], _logs), Is.Null);
         Assert.That(_logs.AtLeast(LogLevel.Warning), Has.Some.Contains(parent.PathOf(name)));
@@ -145,7 +146,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task The_socket_of_a_process_that_died_is_skipped_and_removed()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         await using StatusServer server = Start(folder, () => [Report("5/xvda")]);
         string left = folder.PathOf("1.sock");
         using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
@@ -162,7 +163,7 @@ internal sealed class StatusSocketTests
     [Test]
     public async Task A_process_that_does_not_answer_costs_a_warning_and_leaves_the_others_to_be_seen()
     {
-        using var folder = new Folder();
+        using var folder = new TemporaryFolder();
         await using StatusServer server = Start(folder, () => [Report("5/xvda")]);
         using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         silent.Bind(new UnixDomainSocketEndPoint(folder.PathOf("1.sock")));
@@ -175,13 +176,13 @@ internal sealed class StatusSocketTests
         Assert.That(warnings, Has.Count.EqualTo(1).And.Some.Contains("1.sock"));
     }
 
-    private static string SocketOf(Folder folder) => folder.PathOf($"{Environment.ProcessId}.sock");
+    private static string SocketOf(TemporaryFolder folder) => folder.PathOf($"{Environment.ProcessId}.sock");
 
     private static DiskReport Report(string name) => new(name, $"/backend/{name}", "Connected", null, null, null, 0, OperationsReport.Of([]));
 
-    private StatusServer Start(Folder folder, Func<IReadOnlyList<DiskReport>> disks) => StatusServer.TryStart(folder.Path, disks, _logs)!;
+    private StatusServer Start(TemporaryFolder folder, Func<IReadOnlyList<DiskReport>> disks) => StatusServer.TryStart(folder.Path, disks, _logs)!;
 
-    private static async Task<IReadOnlyList<ProcessReport>> AskAsync(Folder folder, bool warned = false)
+    private static async Task<IReadOnlyList<ProcessReport>> AskAsync(TemporaryFolder folder, bool warned = false)
     {
         int warnings = 0;
         IReadOnlyList<ProcessReport> reports = await StatusClient.AskAllAsync(folder.Path, Patience, _ => Interlocked.Increment(ref warnings));

@@ -1,15 +1,17 @@
 namespace Xen.Blkif.Tests.Targets;
 
-/// <summary>A folder of a test's own.</summary>
+/// <summary>A folder of a test's own. Its name is short: sockets in it have names of at most 107 bytes.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("xen-blkif-").FullName;
+
+    public string PathOf(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>Makes a file.</summary>
     /// <returns>Its path.</returns>
     public string Add(string name, byte[] content)
     {
-        string path = System.IO.Path.Combine(Path, name);
+        string path = PathOf(name);
         File.WriteAllBytes(path, content);
         return path;
     }
