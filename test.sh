@@ -10,8 +10,8 @@ usage: ./test.sh [-h|--help]
 Builds Xen.Blkif.sln in Release, packs and validates the packages, and runs all tests. Ignored tests are listed at the end with their reasons.
 
 On Debian (and what is made of it), as root, missing tools that tests compare with are installed first:
-gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems), strace (failing system calls), qemu-system-x86, cpio, kmod and xz-utils (a machine with
-the real hypervisor, which is made of Debian packages). Elsewhere, tests without their tool are ignored.
+gcc and libxen-dev (Xen's own headers), e2fsprogs (file systems), strace (failing system calls), qemu-system-x86, cpio, kmod, xz-utils
+and zlib1g-dev (a machine with the real hypervisor, which is made of Debian packages, and a program of native code for it). Elsewhere, tests without their tool are ignored.
 
 Environment:
   XEN_BLKIF_REQUIRE_ALL=1   a missing tool fails the tests that need it; set by this script when all are there, or CI=true
@@ -33,6 +33,7 @@ missing_packages() {
     has_program cpio || echo cpio
     has_program depmod || echo kmod
     has_program xz || echo xz-utils
+    [ -e /usr/include/zlib.h ] || echo zlib1g-dev
 }
 
 install_missing_packages() {

@@ -15,7 +15,7 @@ internal static class Comparison
     {
         var rows = new List<Measurement>();
         ScenarioResult? outcome = null;
-        var lab = new Lab([Path.Combine(AppContext.BaseDirectory, "lab", "measures", "side_by_side.sh")])
+        var lab = new Lab([Path.Combine(AppContext.BaseDirectory, "lab", "measures", "side_by_side.sh")], new LabListener
         {
             Progress = Console.Error.WriteLine,
             Line = (_, line) =>
@@ -26,9 +26,11 @@ internal static class Comparison
                 Console.Error.WriteLine($"  round {row.Round}: {row.Workload,-16} {row.Backend,-8} {row.RequestsPerSecond,7:0} requests/s");
             },
             Ended = (_, result) => outcome = result,
+        })
+        {
+            SecondsForEach = 7200,
             Settings = new Dictionary<string, string>(StringComparer.Ordinal)
             {
-                ["SECONDS_AT_MOST"] = "7200",
                 ["BLKFRONT"] = blkfront,
                 ["ROUNDS"] = rounds.ToString(CultureInfo.InvariantCulture),
                 ["SECONDS_EACH"] = seconds.ToString(CultureInfo.InvariantCulture),

@@ -3,7 +3,7 @@ using System.Reflection;
 
 namespace Xen.Blkif.RealXen;
 
-/// <summary>The program that serves the disks in domain 0, compiled ahead of time: emulated processors are slow to compile.</summary>
+/// <summary>The program that serves the disks in domain 0, as native code: emulated processors are slow to compile.</summary>
 internal static class HostProgram
 {
     private static string Project => typeof(HostProgram).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "HostProject").Value!;
@@ -22,8 +22,8 @@ internal static class HostProgram
         {
             string[] arguments =
             [
-                "publish", Project, "-c", "Release", "-f", "net10.0", "-r", "linux-x64", "--self-contained", "false",
-                "-p:PublishReadyToRun=true", "--artifacts-path", artifacts.FullName, "-o", folder, "-v", "quiet",
+                "publish", Project, "-c", "Release", "-r", "linux-x64", "-p:Native=true", "--artifacts-path", artifacts.FullName, "-o", folder,
+                "-v", "quiet",
             ];
             using Process publish = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
             string output = await publish.StandardOutput.ReadToEndAsync();

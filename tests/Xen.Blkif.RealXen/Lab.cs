@@ -5,16 +5,11 @@ namespace Xen.Blkif.RealXen;
 
 /// <summary>Xen and its domain 0 under QEMU's software emulation: boots once, runs scripts there one after the other, and tells of them.</summary>
 /// <param name="scripts">The scripts' files, in their order. Each is run in a shell that has the functions of <c>lab/dom0.sh</c>.</param>
-internal sealed class Lab(IReadOnlyList<string> scripts)
+/// <param name="listener">Hears how it goes.</param>
+internal sealed class Lab(IReadOnlyList<string> scripts, LabListener listener)
 {
-    /// <summary>Hears what is going on.</summary>
-    public required Action<string> Progress { get; init; }
-
-    /// <summary>Hears every line that a script says, and the script's name. Null where nobody listens.</summary>
-    public Action<string, string>? Line { get; init; }
-
-    /// <summary>Hears how a script went, when it has ended.</summary>
-    public required Action<string, ScenarioResult> Ended { get; init; }
+    /// <summary>How long a script may take, in seconds.</summary>
+    public int SecondsForEach { get; init; } = 400;
 
     /// <summary>What the scripts find in their environment.</summary>
     public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -27,8 +22,8 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
         DirectoryInfo work = Directory.CreateTempSubdirectory("xen-blkif-lab-");
         try
         {
-            Task<string> image = LabImage.GetAsync(Progress);
-            await Task.WhenAll(image, HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), Progress));
+            Task<string> image = LabImage.GetAsync(listener.Progress);
+            await Task.WhenAll(image, HostProgram.PublishAsync(Path.Combine(work.FullName, "load", "app"), listener.Progress));
             await BootAsync(await image, Pack(work.FullName));
         }
         finally
@@ -45,7 +40,7 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
         foreach (string script in scripts)
             File.Copy(script, Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(script)}.sh"));
         File.WriteAllLines(Path.Combine(load, "order"), scripts.Select(script => Path.GetFileNameWithoutExtension(script)));
-        File.WriteAllLines(Path.Combine(load, "settings"), Settings.Select(setting => $"export {setting.Key}='{setting.Value}'"));
+        File.WriteAllLines(Path.Combine(load, "settings"), [$"seconds_for_each={SecondsForEach}", .. Settings.Select(setting => $"export {setting.Key}='{setting.Value}'")]);
         string own = Directory.CreateDirectory(Path.Combine(load, "lab")).FullName;
         foreach (string file in Directory.GetFiles(AppContext.BaseDirectory))
             File.Copy(file, Path.Combine(own, Path.GetFileName(file)));
@@ -79,7 +74,7 @@ internal sealed class Lab(IReadOnlyList<string> scripts)
         AppDomain.CurrentDomain.ProcessExit += Stop;
         try
         {
-            await new LabConsole(machine.StandardOutput) { Progress = Progress, Line = Line, Ended = Ended }.ListenAsync();
+            await new LabConsole(machine.StandardOutput, listener).ListenAsync();
         }
         finally
         {

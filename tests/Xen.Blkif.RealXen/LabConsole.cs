@@ -9,15 +9,9 @@ namespace Xen.Blkif.RealXen;
 internal sealed record ScenarioResult(int Status, int Seconds, string Log);
 
 /// <summary>Reads what the machine says on its serial line: <c>lab/dom0-init</c> tells there how the scripts go.</summary>
-internal sealed class LabConsole(TextReader console)
+internal sealed class LabConsole(TextReader console, LabListener listener)
 {
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(10);
-
-    public required Action<string> Progress { get; init; }
-
-    public Action<string, string>? Line { get; init; }
-
-    public required Action<string, ScenarioResult> Ended { get; init; }
 
     /// <summary>Reads until the scripts are done.</summary>
     /// <exception cref="InvalidOperationException">The machine says that it is broken, or says nothing any more.</exception>
@@ -38,10 +32,10 @@ internal sealed class LabConsole(TextReader console)
                 case ["@@", "begin", var name]:
                     log.Clear();
                     script = name;
-                    Progress(name.Replace('_', ' '));
+                    listener.Progress(name.Replace('_', ' '));
                     break;
                 case ["@@", "end", var name, var status, var seconds]:
-                    Ended(name, new ScenarioResult(Number(status), Number(seconds), string.Join('\n', log)));
+                    listener.Ended(name, new ScenarioResult(Number(status), Number(seconds), string.Join('\n', log)));
                     break;
                 case ["@@", "done"]:
                     return;
@@ -51,7 +45,7 @@ internal sealed class LabConsole(TextReader console)
                     break;
                 default:
                     log.Add(line);
-                    Line?.Invoke(script, line);
+                    listener.Line?.Invoke(script, line);
                     break;
             }
         }

@@ -16,11 +16,13 @@ internal static class LabImage
         foreach (string tool in Tools)
         {
             if (!new[] { "/usr/bin", "/usr/sbin", "/bin", "/sbin" }.Any(folder => File.Exists(Path.Combine(folder, tool))))
-                Requirement.IsMissing($"{tool} is not installed (Debian: apt-get install qemu-system-x86 e2fsprogs cpio kmod xz-utils gcc libxen-dev)");
+                Requirement.IsMissing($"{tool} is not installed (Debian: apt-get install qemu-system-x86 e2fsprogs cpio kmod xz-utils gcc libxen-dev zlib1g-dev)");
         }
 
         if (!File.Exists("/usr/include/xen/io/blkif.h"))
             Requirement.IsMissing("Xen's headers are not installed (Debian: apt-get install libxen-dev)");
+        if (!File.Exists("/usr/include/zlib.h"))
+            Requirement.IsMissing("zlib's headers are not installed, which native code is linked with (Debian: apt-get install zlib1g-dev)");
         if (!File.ReadLines("/etc/os-release").Contains("VERSION_CODENAME=bookworm"))
             Requirement.IsMissing("this is not Debian 12 (bookworm), whose packages the machine is made of");
     }

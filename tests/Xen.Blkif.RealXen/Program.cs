@@ -31,7 +31,6 @@ internal static class Program
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["ATTACHES"] = parsed.GetValue(attaches).ToString(CultureInfo.InvariantCulture),
-                ["SECONDS_AT_MOST"] = "7200",
                 ["DESTROYS"] = parsed.GetValue(destroys).ToString(CultureInfo.InvariantCulture),
             }));
 
@@ -39,8 +38,8 @@ internal static class Program
         var run = new Command("run", "Boots the machine and runs one script in its domain 0.") { script };
         run.SetAction((parsed, _) => RunScriptAsync(parsed.GetValue(script)!, new Dictionary<string, string>(StringComparer.Ordinal)));
 
-        var domain = new Argument<int>("DOMID");
-        var vdev = new Argument<string>("VDEV");
+        var domain = new Argument<int>("DOMID") { Description = "The guest's number." };
+        var vdev = new Argument<string>("VDEV") { Description = "The disk's name in the guest, such as xvda." };
         var record = new Command("record", "Runs in domain 0: serves a disk that prints the order of what is done to it.") { domain, vdev };
         record.SetAction((parsed, _) => OrderRecorder.RunAsync(parsed.GetValue(domain), parsed.GetValue(vdev)!));
 
@@ -50,11 +49,14 @@ internal static class Program
     private static async Task<int> RunScriptAsync(FileInfo script, IReadOnlyDictionary<string, string> settings)
     {
         int status = 1;
-        var lab = new Lab([script.FullName])
+        var lab = new Lab([script.FullName], new LabListener
         {
             Progress = Console.Error.WriteLine,
             Line = (_, line) => Console.WriteLine(line),
             Ended = (_, result) => status = result.Status,
+        })
+        {
+            SecondsForEach = 7200,
             Settings = settings,
         };
         await lab.RunAsync();

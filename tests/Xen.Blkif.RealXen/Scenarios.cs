@@ -36,11 +36,11 @@ internal sealed class Scenarios
     {
         try
         {
-            var lab = new Lab([.. Files])
+            var lab = new Lab([.. Files], new LabListener
             {
                 Progress = line => TestContext.Progress.WriteLine($"lab: {line}"),
                 Ended = (name, result) => _results[name].TrySetResult(result),
-            };
+            });
             await lab.RunAsync();
             FailTheOthers(new InvalidOperationException("The machine ended without a word of this scenario."));
         }

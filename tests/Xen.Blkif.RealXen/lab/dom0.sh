@@ -6,8 +6,8 @@ pause() { read -rt "$1" -u "$never" || true; }
 
 # fail WORDS: ends the scenario, with what the backends said and what xenstore holds.
 fail() {
-    tail -n 30 /run/attach-*.log /run/serve.log 2>/dev/null
-    xenstore-ls -f /local/domain/0/backend/blkif 2>/dev/null
+    tail -n 30 /run/attach-*.log /run/serve.log 2>/dev/null || true
+    xenstore-ls -f /local/domain/0/backend/blkif 2>/dev/null || true
     echo "FAILED: $*"
     exit 1
 }
@@ -31,7 +31,7 @@ name = "$name"
 type = "pv"
 kernel = "/boot/vmlinuz-guest"
 ramdisk = "$folder/ramdisk"
-extra = "console=hvc0 quiet mitigations=off cryptomgr.notests $extra"
+extra = "console=hvc0 quiet mitigations=off rodata=off cryptomgr.notests $extra"
 memory = $([ -n "${FIO:-}" ] && echo 512 || echo 256)
 vcpus = ${VCPUS:-1}
 disk = [ ${DISK:-} ]
@@ -69,30 +69,45 @@ type_at() { echo "$2" >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/
 
 console() { cat "/var/log/xen/console/guest-$1.log"; }
 
-# attach GUEST VDEV TARGET [OPTIONS]: our backend, in the background; its words go to /run/attach-GUEST-VDEV.log.
-attach() {
-    local guest=$1 vdev=$2 log=/run/attach-$1-$2.log
-    xen-blkif attach "$@" --log-level Debug >"$log" 2>&1 &
-    echo $! >"/run/attach-$guest-$vdev.pid"
-    for _ in {1..300}; do
-        grep -q 'state InitWait' "$log" && return
-        kill -0 "$(cat "/run/attach-$guest-$vdev.pid")" 2>/dev/null || break
+# await SECONDS COMMAND…: until the command succeeds; fails when the time is over. What asks is best done by the shell itself: each process
+# takes an emulated processor from what is waited for.
+await() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
         pause 0.1
     done
-    cat "$log"
-    fail "xen-blkif attach $* did not offer the disk"
+}
+
+# has FILE PATTERN: whether the text of the file matches.
+has() {
+    local text
+    read -rd '' text <"$1"
+    [[ $text =~ $2 ]]
+} 2>/dev/null
+
+# runs FILE: whether the process whose number is in the file is still there.
+runs() {
+    local number
+    read -r number <"$1"
+    [ -d "/proc/$number" ]
+}
+
+# attach GUEST VDEV TARGET [OPTIONS]: our backend, in the background; its words go to /run/attach-GUEST-VDEV.log.
+attach() {
+    local it=/run/attach-$1-$2
+    : >"$it.log" # what an earlier one said is not an answer
+    xen-blkif attach "$@" --log-level Debug >"$it.log" 2>&1 &
+    echo $! >"$it.pid"
+    offered_or_ended() { has "$it.log" 'state InitWait' || ! runs "$it.pid"; }
+    await 60 offered_or_ended && has "$it.log" 'state InitWait' || fail "xen-blkif attach $* did not offer the disk"
 }
 
 # attached_ends GUEST VDEV: waits until that backend has ended by itself.
 attached_ends() {
-    local pid
-    pid=$(cat "/run/attach-$1-$2.pid")
-    for _ in {1..300}; do
-        kill -0 "$pid" 2>/dev/null || return 0
-        pause 0.1
-    done
-    cat "/run/attach-$1-$2.log"
-    fail "the backend of $1 $2 still runs"
+    ended() { ! runs "$1"; }
+    await 60 ended "/run/attach-$1-$2.pid" || fail "the backend of $1 $2 still runs"
 }
 
 # serve [LEVEL]: our backend for all disks of backend/blkif, in the background; its words go to /run/serve.log.
@@ -101,14 +116,10 @@ serve() {
     echo $! >/run/serve.pid
 }
 
-# serve_says PATTERN [TIMES]: waits until it has said so as often as that.
+# serve_says PATTERN [TIMES]: waits until as many of its lines match.
 serve_says() {
-    for _ in {1..300}; do
-        [ "$(grep -cE "$1" /run/serve.log)" -ge "${2:-1}" ] && return
-        pause 0.1
-    done
-    cat /run/serve.log
-    fail "serve did not say $1"
+    said_so() { [ "$(grep -cE "$1" /run/serve.log)" -ge "$2" ]; }
+    await 60 said_so "$1" "${2:-1}" || fail "serve did not say $1"
 }
 
 # withdraw GUEST-ID NUMBER: asks for a disk back, waits until it is closed, and removes its nodes, as a toolstack does.
@@ -121,54 +132,36 @@ withdraw() {
 
 # node_says PATH VALUE: waits until the node of xenstore has the value.
 node_says() {
-    for _ in {1..300}; do
-        [ "$(xenstore-read "$1" 2>/dev/null)" = "$2" ] && return
-        pause 0.1
-    done
-    fail "$1 did not become $2"
+    node_is() { [ "$(xenstore-read "$1" 2>/dev/null)" = "$2" ]; }
+    await 60 node_is "$1" "$2" || fail "$1 did not become $2"
 }
 
-# says GUEST PATTERN [SECONDS]: waits until the guest's console has a line that matches.
+# says GUEST PATTERN [SECONDS]: waits until the guest's console matches; gives up when its job has ended without that.
 says() {
-    local id
-    id=$(xl domid "$1" 2>/dev/null) || id=gone
-    for _ in $(seq $((${3:-90} * 5))); do
-        grep -qE "$2" "/var/log/xen/console/guest-$1.log" 2>/dev/null && return
-        xenstore-exists "/local/domain/$id" || break
-        pause 0.2
-    done
-    grep -qE "$2" "/var/log/xen/console/guest-$1.log" && return
+    local log=/var/log/xen/console/guest-$1.log
+    await "${3:-120}" has "$log" "$2|GUEST-(DONE|FAILED)" && has "$log" "$2" && return
     console "$1"
     fail "the guest $1 never said $2"
 }
 
 # finishes GUEST [SECONDS]: waits until the guest's job has ended and all of its commands have succeeded.
 finishes() {
-    says "$1" 'GUEST-(DONE|FAILED)' "${2:-120}"
-    if grep -q GUEST-FAILED "/var/log/xen/console/guest-$1.log"; then
-        console "$1"
-        fail "the job of the guest $1 failed"
-    fi
-    for _ in {1..100}; do
-        xl domid "$1" >/dev/null 2>&1 || return 0
-        pause 0.3
-    done
-    fail "the guest $1 does not end"
+    gone() { ! xl domid "$1" >/dev/null 2>&1; }
+    says "$1" 'GUEST-DONE' "${2:-120}"
+    await 60 gone "$1" || fail "the guest $1 does not end"
 }
 
 md5() { md5sum <"$1" | cut -d' ' -f1; }
 
 # Between scenarios: no guest, no backend, no image.
 clean_up() {
-    pkill -TERM -f xen-blkif.dll
+    pkill -TERM -x xen-blkif
     pkill -KILL -f Xen.Blkif.RealXen.dll
     xl list | tail -n +2 | while read -r _ id _; do [ "$id" = 0 ] || xl destroy "$id"; done
     losetup -D
-    for _ in {1..50}; do
-        pgrep -f xen-blkif.dll >/dev/null || break
-        pause 0.1
-    done
-    pkill -KILL -f xen-blkif.dll
+    none_left() { ! pgrep -x xen-blkif >/dev/null; }
+    await 5 none_left
+    pkill -KILL -x xen-blkif
     rm -rf /tmp/* /dev/shm/* /run/attach-* /run/serve.* /var/log/xen/console/*
 }
 

@@ -84,8 +84,7 @@ install_dotnet() {
     cp -a "$dotnet"/{dotnet,host} "$root/usr/share/dotnet/"
     cp -a "$dotnet/shared/Microsoft.NETCore.App" "$root/usr/share/dotnet/shared/"
     ln -sf /usr/share/dotnet/dotnet "$root/usr/bin/dotnet"
-    printf '#!/bin/bash\nexec dotnet /app/xen-blkif.dll "$@"\n' >"$root/usr/bin/xen-blkif"
-    chmod +x "$root/usr/bin/xen-blkif"
+    ln -sf /app/xen-blkif "$root/usr/bin/xen-blkif"
 }
 
 pack() { (cd "$1" && find . | cpio --quiet -o -H newc); }

@@ -4,19 +4,16 @@
 # holdings: what the process and the hypervisor have of it, one line.
 holdings() {
     local pid threads
-    pid=$(pgrep -of 'xen-blkif.dll serve')
-    threads=$(cat /proc/"$pid"/task/*/comm | grep -c '^blkif')
+    pid=$(</run/serve.pid)
+    threads=$(cat /proc/"$pid"/task/*/syscall | grep -c '^7 ') # in poll(2), where a queue's thread waits
     echo "mappings $(grep -c gntdev "/proc/$pid/maps") channels $(lsevtchn 0 | wc -l) watches $(xenstore-control watches | tr -d '\0' | wc -l)" \
         "threads $threads files $(ls "/proc/$pid/fd" | wc -l) domains $(xl list | wc -l)"
 }
 
 # settles WORDS: waits until the holdings are the words.
 settles() {
-    for _ in {1..50}; do
-        [ "$(holdings)" != "$1" ] || return 0
-        pause 0.2
-    done
-    fail "held before: $1; held now: $(holdings)"
+    holds() { [ "$(holdings)" = "$1" ]; }
+    await 20 holds "$1" || fail "held before: $1; held now: $(holdings)"
 }
 
 serve Information
@@ -27,16 +24,18 @@ JOB
 go g
 says g GUEST-UP
 id=$(xl domid g)
-attach_and_detach() {
+attach_disk() {
     vbd blkif "$id" 51712 dev xvda params "aio:$disk"
     node_says "/local/domain/$id/device/vbd/51712/state" 4
+}
+attach_and_detach() {
+    attach_disk
     withdraw "$id" 51712
 }
 
 # What is counted is there while a disk is attached: otherwise counting it shows nothing.
 idle=$(holdings)
-vbd blkif "$id" 51712 dev xvda params "aio:$disk"
-node_says "/local/domain/$id/device/vbd/51712/state" 4
+attach_disk
 read -r _ mappings _ channels _ watches _ threads _ files _ <<<"$(holdings)"
 read -r _ mappings_idle _ channels_idle _ watches_idle _ threads_idle _ files_idle _ <<<"$idle"
 for held in mappings channels watches threads files; do

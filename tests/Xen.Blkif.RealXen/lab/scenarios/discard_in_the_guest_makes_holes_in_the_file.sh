@@ -4,8 +4,8 @@ guest g <<'JOB'
 wait_disk xvda
 blkdiscard -o 4194304 -l 8388608 /dev/xvda
 JOB
-attach g xvda "$disk"
 go g
+attach g xvda "$disk"
 finishes g
 attached_ends g xvda
 after=$(stat -c %b "$disk")

@@ -11,8 +11,8 @@ for i in $(seq 200); do echo "file $i" >"/mnt/small-$i"; done
 sync
 umount /mnt
 JOB
-attach g xvda "$disk"
 go g
+attach g xvda "$disk"
 finishes g
 attached_ends g xvda
 e2fsck -fn "$disk"

@@ -9,10 +9,9 @@ for i in 1 2 3; do
     echo "SYNCED $i $((after - before))"
 done
 JOB
+go g
 dotnet /run/load/lab/Xen.Blkif.RealXen.dll record "$(xl domid g)" xvda >/run/attach-g-xvda.log 2>&1 &
 echo $! >/run/attach-g-xvda.pid
-for _ in {1..200}; do grep -qs offered /run/attach-g-xvda.log && break; pause 0.1; done
-go g
 finishes g
 attached_ends g xvda
 cat /run/attach-g-xvda.log

@@ -21,7 +21,7 @@ finishes victim 240
 for i in 1 2 3; do console victim | grep "MD5 $i $sum" || fail "the victim read something else"; done
 finishes hostile 60
 console hostile | grep -E 'HOSTILE [0-9]+ events, [1-9][0-9]* writes'
-kill -0 "$(cat /run/serve.pid)"
+runs /run/serve.pid
 tail -n 5 /run/serve.log
 if grep '^gnttab' /run/serve.log; then fail "a library writes what no one counts"; fi
 lines=$(wc -l </run/serve.log)

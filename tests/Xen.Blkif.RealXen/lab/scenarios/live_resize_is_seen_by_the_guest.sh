@@ -8,8 +8,8 @@ echo "SIZE $(blockdev --getsize64 /dev/xvda)"
 echo "MD5 $(md5sum </dev/xvda)"
 dd if=/dev/zero of=/dev/xvda bs=1M seek=15 count=1 oflag=direct
 JOB
-attach g xvda "$disk"
 go g
+attach g xvda "$disk"
 says g 'SIZE 8388608'
 head -c 8M /dev/urandom >>"$disk"
 sum=$(md5 "$disk")

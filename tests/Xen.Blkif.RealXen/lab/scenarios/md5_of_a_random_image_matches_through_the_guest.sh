@@ -5,8 +5,8 @@ wait_disk xvda
 dmesg | grep 'blkfront: xvda: flush diskcache: enabled'
 echo "MD5 $(md5sum </dev/xvda)"
 JOB
-attach g xvda "$disk"
 go g
+attach g xvda "$disk"
 finishes g
 console g | grep "MD5 $sum" || fail "the guest read something else than $sum"
 attached_ends g xvda

@@ -24,4 +24,4 @@ for guest in one two; do
     for vdev in xvda xvdb; do console $guest | grep "MD5 $vdev ${sums[$guest-$vdev]}" || fail "$guest read another $vdev"; done
     cmp -n 4194304 "/dev/shm/$guest-xvda.img" "/dev/shm/$guest-xvdb.img" || fail "the copy that $guest made is another"
 done
-[ "$(pgrep -cf 'xen-blkif.dll serve')" -eq 1 ]
+[ "$(pgrep -cx xen-blkif)" -eq 1 ]
