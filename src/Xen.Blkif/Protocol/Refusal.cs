@@ -18,8 +18,11 @@ public enum Refusal : byte
     /// <summary>It transfers or discards nothing.</summary>
     Empty,
 
-    /// <summary>It has more than 11 segments.</summary>
+    /// <summary>It has more segments than a request carries in itself, 11, or than this disk offers for an indirect one.</summary>
     TooManySegments,
+
+    /// <summary>It is indirect and means neither a read nor a write.</summary>
+    NoTransfer,
 
     /// <summary>A segment ends before it starts.</summary>
     SegmentReversed,

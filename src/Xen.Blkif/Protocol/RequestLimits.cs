@@ -4,6 +4,11 @@ namespace Xen.Blkif.Protocol;
 /// <remarks>Immutable. A disk that is resized gets new limits.</remarks>
 public sealed class RequestLimits
 {
+    /// <summary>
+    /// The most segments of an indirect request that a disk can offer; a page of segments holds them. The protocol has room for 4096.
+    /// </summary>
+    public const int IndirectSegmentsCeiling = 256;
+
     private readonly int _logicalSectorSize;
     private readonly uint _sectorsPerBlock;
 
@@ -13,8 +18,9 @@ public sealed class RequestLimits
     /// <param name="readOnly">Whether writes and discards are refused.</param>
     /// <param name="flush">Whether flushes are supported.</param>
     /// <param name="discard">Whether discards are supported.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The sector size is none of the four.</exception>
-    public RequestLimits(ulong sectors, int logicalSectorSize, bool readOnly, bool flush, bool discard)
+    /// <param name="maxIndirectSegments">The most segments of an indirect request, up to <see cref="IndirectSegmentsCeiling"/>; 0 where none is supported.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The sector size is none of the four, or there are too many segments.</exception>
+    public RequestLimits(ulong sectors, int logicalSectorSize, bool readOnly, bool flush, bool discard, int maxIndirectSegments = 0)
     {
         if (logicalSectorSize is not (512 or 1024 or 2048 or 4096))
         {
@@ -22,11 +28,19 @@ public sealed class RequestLimits
                 nameof(logicalSectorSize), logicalSectorSize, "The logical sector size of a disk is 512, 1024, 2048 or 4096 bytes.");
         }
 
+        // The buffers of an engine have room for so many, whatever limits it is given.
+        if (maxIndirectSegments is < 0 or > IndirectSegmentsCeiling)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(maxIndirectSegments), maxIndirectSegments, $"An indirect request has at most {IndirectSegmentsCeiling} segments.");
+        }
+
         _logicalSectorSize = logicalSectorSize;
         Sectors = sectors;
         ReadOnly = readOnly;
         Flush = flush;
         Discard = discard;
+        MaxIndirectSegments = maxIndirectSegments;
         _sectorsPerBlock = (uint)logicalSectorSize / BlkifLimits.SectorSize;
     }
 
@@ -42,9 +56,12 @@ public sealed class RequestLimits
     /// <summary>Whether discards are supported.</summary>
     public bool Discard { get; }
 
+    /// <summary>The most segments of an indirect request; 0 where none is supported.</summary>
+    public int MaxIndirectSegments { get; }
+
     /// <summary>The same for a disk of another size.</summary>
     /// <param name="sectors">Its size in units of 512 bytes.</param>
-    public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard);
+    public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard, MaxIndirectSegments);
 
     /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>
     internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;

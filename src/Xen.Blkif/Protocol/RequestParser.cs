@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Xen.Blkif.Protocol;
 
 /// <summary>Turns a copied slot into a checked request, or a refusal with its reason.</summary>
@@ -7,7 +9,7 @@ namespace Xen.Blkif.Protocol;
 /// </remarks>
 public static class RequestParser
 {
-    /// <summary>Checks a request.</summary>
+    /// <summary>Checks a request; an indirect one as far as that goes without its segments.</summary>
     /// <typeparam name="TRequest">The request's layout.</typeparam>
     /// <param name="copy">A private copy of the slot. Not changed; by reference because it is large.</param>
     /// <param name="limits">What the disk allows.</param>
@@ -31,14 +33,68 @@ public static class RequestParser
             case BlkifOperation.Discard:
                 return ParseDiscard(ref copy, limits, ref request);
 
-            case BlkifOperation.WriteBarrier:
             case BlkifOperation.Indirect:
+                return ParseIndirectHeader(ref copy, limits, out request);
+
+            case BlkifOperation.WriteBarrier:
             case BlkifOperation.Reserved:
                 return Refusal.UnsupportedOperation;
 
             default:
                 return Refusal.UnknownOperation;
         }
+    }
+
+    /// <summary>Checks an indirect request to its end.</summary>
+    /// <typeparam name="TRequest">The request's layout.</typeparam>
+    /// <param name="copy">The same copy of the slot. Not changed.</param>
+    /// <param name="segments">A private copy of the segments, as many as <see cref="Parse"/> said.</param>
+    /// <param name="limits">What the disk allows.</param>
+    /// <param name="request">The checked request; meaningful where the result is <see cref="Refusal.None"/>.</param>
+    /// <returns><see cref="Refusal.None"/>, or the reason.</returns>
+    public static Refusal ParseIndirect<TRequest>(
+        ref TRequest copy, ReadOnlySpan<BlkifSegment> segments, RequestLimits limits, out BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        Refusal refusal = ParseIndirectHeader(ref copy, limits, out request);
+        uint total = 0;
+        for (int i = 0; i < segments.Length && refusal == Refusal.None; i++)
+            refusal = AddSegment(segments[i], limits, ref total);
+
+        return refusal == Refusal.None ? Finish(ref request, limits, request.Kind, copy.SectorNumber, total, segments.Length) : refusal;
+    }
+
+    /// <summary>
+    /// The operation that the response to a request names, honest or not: its own, and of an indirect request the one that it meant. Linux
+    /// gives a disk up that answers otherwise.
+    /// </summary>
+    /// <typeparam name="TRequest">The request's layout.</typeparam>
+    /// <param name="copy">A private copy of the slot. Not changed.</param>
+    public static byte OperationToAnswer<TRequest>(ref TRequest copy)
+        where TRequest : unmanaged, IBlkifRequest =>
+        copy.Operation == (byte)BlkifOperation.Indirect ? copy.IndirectOperation : copy.Operation;
+
+    private static Refusal ParseIndirectHeader<TRequest>(ref TRequest copy, RequestLimits limits, out BlockRequest request)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        request = default;
+        if (limits.MaxIndirectSegments == 0)
+            return Refusal.UnsupportedOperation;
+
+        var operation = (BlkifOperation)copy.IndirectOperation;
+        if (operation is not (BlkifOperation.Read or BlkifOperation.Write))
+            return Refusal.NoTransfer;
+        if (operation == BlkifOperation.Write && limits.ReadOnly)
+            return Refusal.ReadOnly;
+
+        int segments = copy.IndirectSegmentCount;
+        if (segments == 0)
+            return Refusal.Empty;
+        if (segments > limits.MaxIndirectSegments)
+            return Refusal.TooManySegments;
+
+        request = new BlockRequest(operation == BlkifOperation.Read ? BlockRequestKind.Read : BlockRequestKind.Write, segments);
+        return Refusal.None;
     }
 
     private static Refusal ParseFlush<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
@@ -69,19 +125,28 @@ public static class RequestParser
         uint total = 0;
         for (int i = 0; i < segments; i++)
         {
-            BlkifSegment segment = copy.Segment(i);
-            if (segment.LastSector >= BlkifLimits.SectorsPerPage)
-                return Refusal.SegmentOutsidePage;
-            if (segment.FirstSector > segment.LastSector)
-                return Refusal.SegmentReversed;
-
-            uint sectors = segment.LastSector - (uint)segment.FirstSector + 1;
-            if (!limits.IsAligned(sectors))
-                return Refusal.Misaligned;
-            total += sectors;
+            Refusal refusal = AddSegment(copy.Segment(i), limits, ref total);
+            if (refusal != Refusal.None)
+                return refusal;
         }
 
         return Finish(ref request, limits, kind, copy.SectorNumber, total, segments);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Refusal AddSegment(BlkifSegment segment, RequestLimits limits, ref uint total)
+    {
+        if (segment.LastSector >= BlkifLimits.SectorsPerPage)
+            return Refusal.SegmentOutsidePage;
+        if (segment.FirstSector > segment.LastSector)
+            return Refusal.SegmentReversed;
+
+        uint sectors = segment.LastSector - (uint)segment.FirstSector + 1;
+        if (!limits.IsAligned(sectors))
+            return Refusal.Misaligned;
+
+        total += sectors;
+        return Refusal.None;
     }
 
     private static Refusal ParseDiscard<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)

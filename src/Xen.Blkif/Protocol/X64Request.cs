@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Xen.Blkif.Hypervisor;
 
 namespace Xen.Blkif.Protocol;
 
@@ -39,6 +40,12 @@ public struct X64Request : IBlkifRequest
 
     readonly ulong IBlkifRequest.DiscardSectorCount => Unsafe.As<X64Request, X64DiscardRequest>(ref Unsafe.AsRef(in this)).SectorCount;
 
+    readonly byte IBlkifRequest.IndirectOperation => Indirect(ref Unsafe.AsRef(in this)).IndirectOperation;
+
+    readonly int IBlkifRequest.IndirectSegmentCount => Indirect(ref Unsafe.AsRef(in this)).SegmentCount;
+
+    readonly unsafe GrantReference IBlkifRequest.IndirectReference => new(Indirect(ref Unsafe.AsRef(in this)).IndirectReferences[0]);
+
     readonly int IBlkifRequest.SegmentsOffset => 24;
 
     readonly BlkifSegment IBlkifRequest.Segment(int index) => Segments[index];
@@ -64,4 +71,18 @@ public struct X64Request : IBlkifRequest
         discard.SectorNumber = sectorNumber;
         discard.SectorCount = sectorCount;
     }
+
+    unsafe void IBlkifRequest.SetIndirect(BlkifOperation operation, ulong id, ulong sectorNumber, ushort segmentCount, GrantReference page)
+    {
+        this = default;
+        ref X64IndirectRequest indirect = ref Indirect(ref this);
+        indirect.Operation = (byte)BlkifOperation.Indirect;
+        indirect.IndirectOperation = (byte)operation;
+        indirect.SegmentCount = segmentCount;
+        indirect.Id = id;
+        indirect.SectorNumber = sectorNumber;
+        indirect.IndirectReferences[0] = page.Value;
+    }
+
+    private static ref X64IndirectRequest Indirect(ref X64Request slot) => ref Unsafe.As<X64Request, X64IndirectRequest>(ref slot);
 }

@@ -54,8 +54,14 @@ public sealed record BlockTargetInfo
     public int DiscardGranularity { get; init; } = BlkifLimits.SectorSize;
 
     /// <summary>What requests are checked against before the target gets them.</summary>
-    public RequestLimits ToRequestLimits() => new(
-        (ulong)Length / BlkifLimits.SectorSize, LogicalSectorSize, ReadOnly, Flush != Capability.None, Discard != Capability.None);
+    /// <param name="maxIndirectSegments">As in <see cref="RequestLimits(ulong, int, bool, bool, bool, int)"/>.</param>
+    public RequestLimits ToRequestLimits(int maxIndirectSegments = 0) => new(
+        (ulong)Length / BlkifLimits.SectorSize,
+        LogicalSectorSize,
+        ReadOnly,
+        Flush != Capability.None,
+        Discard != Capability.None,
+        maxIndirectSegments);
 
     /// <summary>Checks what the properties must be to each other, which none of them can check alone.</summary>
     /// <exception cref="InvalidOperationException">Two of them do not go together.</exception>

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using FsCheck;
 using FsCheck.Fluent;
+using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Tests.Protocol;
@@ -15,28 +16,33 @@ public sealed class RequestParserProperties
 
     [Test]
     public void For_any_slot_the_parser_never_throws_and_takes_exactly_what_the_model_takes_in_the_64_bit_layout() =>
-        CheckAgainstModel<X64Request>(new SlotOffsets(Id: 8, Sector: 16, Segments: 24, DiscardCount: 24));
+        CheckAgainstModel<X64Request>(new SlotOffsets(Sector: 16, Segments: 24, DiscardCount: 24));
 
     [Test]
     public void For_any_slot_the_parser_never_throws_and_takes_exactly_what_the_model_takes_in_the_32_bit_layout() =>
-        CheckAgainstModel<X86Request>(new SlotOffsets(Id: 4, Sector: 12, Segments: 20, DiscardCount: 20));
+        CheckAgainstModel<X86Request>(new SlotOffsets(Sector: 12, Segments: 20, DiscardCount: 20));
 
     private static void CheckAgainstModel<TRequest>(SlotOffsets offsets)
         where TRequest : unmanaged, IBlkifRequest
     {
         var taken = new int[Enum.GetValues<BlockRequestKind>().Length];
         var refused = new int[Enum.GetValues<Refusal>().Length];
+        int indirect = 0;
 
         Property property = Prop.ForAll(SlotGenerator.Samples(offsets).ToArbitrary(), sample =>
         {
             TRequest slot = MemoryMarshal.Read<TRequest>(sample.Slot);
             Refusal refusal = RequestParser.Parse(ref slot, sample.Limits(), out BlockRequest request);
+            bool awaits = refusal == Refusal.None && request.AwaitsSegments;
+            if (awaits)
+                refusal = RequestParser.ParseIndirect(ref slot, sample.Indirect(request.SegmentCount), sample.Limits(), out request);
             ModelRequest? model = RequestModel.Parse(sample, offsets);
             refused[(int)refusal]++;
             if (model is null)
                 return refusal != Refusal.None;
 
             taken[(int)model.Kind]++;
+            indirect += awaits ? 1 : 0;
             return refusal == Refusal.None
                 && request.Kind == model.Kind
                 && request.Sector == model.Sector
@@ -49,21 +55,26 @@ public sealed class RequestParserProperties
         using (Assert.EnterMultipleScope())
         {
             Assert.That(taken, Has.All.GreaterThan(Samples / 1000), "every kind of request is taken now and then");
+            Assert.That(indirect, Is.GreaterThan(Samples / 1000), "indirect ones too");
             Assert.That(refused, Has.All.GreaterThan(Samples / 1000), "every reason is given now and then");
         }
     }
 }
 
 /// <summary>Where the fields of a slot lie, in numbers of the test's own.</summary>
-internal sealed record SlotOffsets(int Id, int Sector, int Segments, int DiscardCount);
+internal sealed record SlotOffsets(int Sector, int Segments, int DiscardCount);
 
-/// <summary>A slot and a disk.</summary>
-internal sealed record SlotSample(byte[] Slot, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard)
+/// <summary>A slot, what lies in the page of segments that it names, and a disk.</summary>
+internal sealed record SlotSample(
+    byte[] Slot, (byte First, byte Last)[] Page, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard, int MaxIndirect)
 {
-    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard);
+    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard, MaxIndirect);
+
+    public BlkifSegment[] Indirect(int count) => Enumerable.Range(0, count)
+        .Select(i => new BlkifSegment(new GrantReference((uint)i), Page[i % Page.Length].First, Page[i % Page.Length].Last)).ToArray();
 
     public override string ToString() =>
-        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}";
+        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}, indirect {MaxIndirect}: {string.Join(' ', Page)}";
 }
 
 /// <summary>Makes slots of any bytes, most of them near what a frontend may send.</summary>
@@ -84,7 +95,12 @@ internal static class SlotGenerator
 
     private static Gen<bool> Mostly(bool value) => Gen.Frequency((4, Gen.Constant(value)), (1, Gen.Constant(!value)));
 
-    private static Gen<byte> Operation => Gen.Frequency((12, Gen.Elements<byte>(0, 1, 3, 5)), (2, Gen.Elements<byte>(2, 4, 6)), (1, AnyByte));
+    private static Gen<byte> Operation => Gen.Frequency((12, Gen.Elements<byte>(0, 1, 3, 5, 6)), (1, Gen.Elements<byte>(2, 4)), (1, AnyByte));
+
+    // What an indirect request means.
+    private static Gen<byte> Meaning => Gen.Frequency((12, Gen.Elements<byte>(0, 1)), (1, AnyByte));
+
+    private static Gen<int> IndirectCount => Gen.Frequency((8, Gen.Choose(0, 26)), (2, Gen.Choose(0, 300)), (1, Gen.Choose(0, 65535)));
 
     private static Gen<byte> SegmentCount => Gen.Frequency((8, Gen.Choose(0, 11).Select(count => (byte)count)), (1, AnyByte));
 
@@ -101,6 +117,9 @@ internal static class SlotGenerator
         from operation in Operation
         from segmentCount in SegmentCount
         from segments in Segment.ArrayOf(11)
+        from meaning in Meaning
+        from indirectCount in IndirectCount
+        from page in Segment.ArrayOf(7)
         from sectors in Gen.Elements(DiskSizes)
         from sector in Number(sectors)
         from discardCount in Number(sectors)
@@ -108,8 +127,16 @@ internal static class SlotGenerator
         from readOnly in Mostly(false)
         from flush in Mostly(true)
         from discard in Mostly(true)
+        from maxIndirect in Gen.Frequency((1, Gen.Constant(0)), (4, Gen.Elements(12, 24, 256)))
         select new SlotSample(
-            wild ? noise : Fill(noise, offsets, operation, segmentCount, segments, sector, discardCount), sectors, sectorSize, readOnly, flush, discard);
+            wild ? noise : Fill(noise, offsets, operation, segmentCount, segments, meaning, indirectCount, sector, discardCount),
+            page,
+            sectors,
+            sectorSize,
+            readOnly,
+            flush,
+            discard,
+            maxIndirect);
 
     private static Gen<ulong> Number(ulong diskSectors) => Gen.Frequency(
         (4, Gen.Choose(0, 120).Select(page => (ulong)page * 8)),
@@ -118,7 +145,15 @@ internal static class SlotGenerator
         (2, Gen.Elements(Edges)));
 
     private static byte[] Fill(
-        byte[] slot, SlotOffsets offsets, byte operation, byte segmentCount, (byte First, byte Last)[] segments, ulong sector, ulong discardCount)
+        byte[] slot,
+        SlotOffsets offsets,
+        byte operation,
+        byte segmentCount,
+        (byte First, byte Last)[] segments,
+        byte meaning,
+        int indirectCount,
+        ulong sector,
+        ulong discardCount)
     {
         slot[0] = operation;
         slot[1] = segmentCount;
@@ -131,6 +166,12 @@ internal static class SlotGenerator
 
         if (operation == 5)
             BinaryPrimitives.WriteUInt64LittleEndian(slot.AsSpan(offsets.DiscardCount), discardCount);
+        if (operation == 6)
+        {
+            slot[1] = meaning;
+            BinaryPrimitives.WriteUInt16LittleEndian(slot.AsSpan(2), (ushort)indirectCount);
+        }
+
         return slot;
     }
 }
@@ -155,6 +196,8 @@ internal static class RequestModel
             3 when sample.Flush && !sample.ReadOnly => Transfer(BlockRequestKind.FlushThenWrite, sample, offsets, start, segments),
             5 when sample.Discard && !sample.ReadOnly =>
                 OnDisk(BlockRequestKind.Discard, sample, start, BinaryPrimitives.ReadUInt64LittleEndian(slot[offsets.DiscardCount..]), 0),
+            6 when slot[1] == 0 => Indirect(BlockRequestKind.Read, sample, start),
+            6 when slot[1] == 1 && !sample.ReadOnly => Indirect(BlockRequestKind.Write, sample, start),
             _ => null,
         };
     }
@@ -164,17 +207,33 @@ internal static class RequestModel
         if (segments > 11)
             return null;
 
+        byte[] slot = sample.Slot;
+        return Transfer(
+            kind,
+            sample,
+            start,
+            [.. Enumerable.Range(0, segments).Select(i => (slot[offsets.Segments + (i * 8) + 4], slot[offsets.Segments + (i * 8) + 5]))]);
+    }
+
+    private static ModelRequest? Indirect(BlockRequestKind kind, SlotSample sample, UInt128 start)
+    {
+        int segments = sample.Slot[2] + (sample.Slot[3] * 256);
+        return segments > sample.MaxIndirect
+            ? null
+            : Transfer(kind, sample, start, [.. Enumerable.Range(0, segments).Select(i => sample.Page[i % sample.Page.Length])]);
+    }
+
+    private static ModelRequest? Transfer(BlockRequestKind kind, SlotSample sample, UInt128 start, (byte First, byte Last)[] segments)
+    {
         UInt128 sectors = 0;
-        for (int i = 0; i < segments; i++)
+        foreach ((byte first, byte last) in segments)
         {
-            int first = sample.Slot[offsets.Segments + (i * 8) + 4];
-            int last = sample.Slot[offsets.Segments + (i * 8) + 5];
             if (first > last || last * 512 >= 4096 || (last - first + 1) * 512 % sample.SectorSize != 0)
                 return null;
             sectors += (UInt128)(last - first + 1);
         }
 
-        return OnDisk(kind, sample, start, sectors, segments);
+        return OnDisk(kind, sample, start, sectors, segments.Length);
     }
 
     private static ModelRequest? OnDisk(BlockRequestKind kind, SlotSample sample, UInt128 start, UInt128 sectors, int segments)

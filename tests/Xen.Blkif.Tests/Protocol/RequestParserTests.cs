@@ -297,6 +297,7 @@ public sealed class RequestParserTests<TRequest>
     [TestCase(Refusal.ReadOnly, BlkifStatus.Error)]
     [TestCase(Refusal.Empty, BlkifStatus.Error)]
     [TestCase(Refusal.TooManySegments, BlkifStatus.Error)]
+    [TestCase(Refusal.NoTransfer, BlkifStatus.Error)]
     [TestCase(Refusal.SegmentReversed, BlkifStatus.Error)]
     [TestCase(Refusal.SegmentOutsidePage, BlkifStatus.Error)]
     [TestCase(Refusal.Misaligned, BlkifStatus.Error)]
