@@ -1,0 +1,46 @@
+using System.Diagnostics;
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Engine;
+
+/// <content>From a result to the response.</content>
+internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
+{
+    /// <summary>Brings the data of reads into the guest, for all of them at once, before any response shows.</summary>
+    private void Deliver()
+    {
+        for (int i = 0; i < _finishedCount; i++)
+        {
+            RequestSlot* slot = _pool.Slot(_finished[i]);
+            if (slot->Status == BlkifStatus.Okay && slot->Kind == BlockRequestKind.Read)
+                _guest.GatherDelivery(slot);
+        }
+
+        _guest.Copy();
+    }
+
+    /// <summary>Answers what is done: every response put, then shown at once, with one notification at most.</summary>
+    private void Respond()
+    {
+        if (_finishedCount == 0)
+            return;
+
+        long now = Stopwatch.GetTimestamp();
+        for (int i = 0; i < _finishedCount; i++)
+        {
+            int index = _finished[i];
+            RequestSlot* slot = _pool.Slot(index);
+            TResponse response = default;
+            response.Fill(slot->Id, slot->Operation, slot->Status);
+            _ring.Put(response);
+            Statistics.Count(*slot, now);
+            _pool.Return(index);
+        }
+
+        if (_ring.Push())
+        {
+            Statistics.Notifications++;
+            _channel.Notify();
+        }
+    }
+}

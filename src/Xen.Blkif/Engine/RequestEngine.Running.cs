@@ -1,0 +1,139 @@
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Engine;
+
+/// <content>What the target has to do, and what it says to that.</content>
+internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
+{
+    /// <summary>Collects the results that targets have left, and starts what a request still has to do.</summary>
+    private void Reap()
+    {
+        for (int slot = _inbox.TakeAll(); slot >= 0;)
+        {
+            int index = slot;
+            slot = _inbox.Collect(index, out BlockStatus status);
+            Advance(index, status);
+        }
+    }
+
+    /// <summary>
+    /// Starts the requests taken. Where the storage is the bottleneck they are held together: as many at a time as were under way before,
+    /// so that the groups grow with the load (the rule that QEMU's block devices have).
+    /// </summary>
+    private void Start(int inFlight)
+    {
+        bool plug = inFlight > PlugThreshold && _takenCount > 0;
+        if (plug)
+            _target.Plug();
+
+        int held = 0;
+        for (int i = 0; i < _takenCount; i++)
+        {
+            if (plug && held++ == inFlight)
+            {
+                _target.Unplug();
+                _target.Plug();
+                held = 1;
+            }
+
+            int index = _taken[i];
+            if (_pool.Slot(index)->Status == BlkifStatus.Okay)
+                Run(index);
+            else
+                _finished[_finishedCount++] = index;
+        }
+
+        if (plug)
+            _target.Unplug();
+    }
+
+    /// <summary>Has the target do one step of a request after another, until one is pending or all are done.</summary>
+    private void Run(int index)
+    {
+        RequestSlot* slot = _pool.Slot(index);
+        BlockStatus status;
+        do
+        {
+            status = Submit(index, slot);
+            if (status == BlockStatus.Pending)
+                return;
+        }
+        while (HasNextStep(slot, status));
+
+        Finish(index, slot, status);
+    }
+
+    private void Advance(int index, BlockStatus status)
+    {
+        RequestSlot* slot = _pool.Slot(index);
+        if (HasNextStep(slot, status))
+            Run(index);
+        else
+            Finish(index, slot, status);
+    }
+
+    private BlockStatus Submit(int index, RequestSlot* slot)
+    {
+        BlockIo io = slot->Kind switch
+        {
+            BlockRequestKind.Read => BlockIo.Transfer(BlockIoKind.Read, index, slot->Offset, slot->Length, (nint)(&slot->Data), 1),
+            BlockRequestKind.Write => BlockIo.Transfer(BlockIoKind.Write, index, slot->Offset, slot->Length, (nint)(&slot->Data), 1),
+            BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
+            _ => BlockIo.Flush(index),
+        };
+
+        _inbox.Expect(index);
+        BlockStatus status;
+        try
+        {
+            status = _target.Submit(io);
+        }
+#pragma warning disable CA1031 // whatever a target throws, the guest gets its answer
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _log.TargetThrew(e);
+            status = BlockStatus.Error;
+        }
+
+        // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
+        return status == BlockStatus.Pending || _inbox.TryForget(index) ? status : BlockStatus.Pending;
+    }
+
+    private bool HasNextStep(RequestSlot* slot, BlockStatus status)
+    {
+        if (status != BlockStatus.Okay)
+            return false;
+
+        switch (slot->Kind)
+        {
+            case BlockRequestKind.FlushThenWrite:
+                slot->Kind = BlockRequestKind.Write;
+                return true;
+
+            case BlockRequestKind.Discard:
+                long piece = Math.Min(slot->Length, _maxDiscard);
+                slot->Offset += piece;
+                slot->Length -= piece;
+                return slot->Length > 0;
+
+            default:
+                return false;
+        }
+    }
+
+    private void Finish(int index, RequestSlot* slot, BlockStatus status)
+    {
+        if (status != BlockStatus.Okay)
+        {
+            _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
+
+            // A transfer is always supported; a target that says otherwise failed.
+            bool optional = slot->Kind is BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite or BlockRequestKind.Discard;
+            slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
+        }
+
+        _finished[_finishedCount++] = index;
+    }
+}
