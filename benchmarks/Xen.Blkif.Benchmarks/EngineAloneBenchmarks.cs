@@ -16,7 +16,7 @@ public class EngineAloneBenchmarks
     public BlkifProtocol Protocol { get; set; }
 
     /// <summary>Pages in each request.</summary>
-    [Params(1, 11)]
+    [Params(1, 11, 32)]
     public int Segments { get; set; }
 
     /// <summary>Requests pushed at once.</summary>
@@ -25,7 +25,7 @@ public class EngineAloneBenchmarks
 
     [GlobalSetup]
     public void Setup() =>
-        _pair = new QueuePair(new NoTarget(), new FrontendOptions { Protocol = Protocol }, grants: real => new NoCopies(real));
+        _pair = new QueuePair(new NoTarget(), new FrontendOptions { Protocol = Protocol, MaxIndirectSegments = Segments }, grants: real => new NoCopies(real));
 
     [GlobalCleanup]
     public void Cleanup() => _pair.Dispose();

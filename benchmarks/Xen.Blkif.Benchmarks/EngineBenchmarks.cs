@@ -16,7 +16,7 @@ public class EngineBenchmarks
     public BlkifProtocol Protocol { get; set; }
 
     /// <summary>Pages in each request.</summary>
-    [Params(1, 11)]
+    [Params(1, 11, 32)]
     public int Segments { get; set; }
 
     /// <summary>Requests pushed at once.</summary>
@@ -27,7 +27,7 @@ public class EngineBenchmarks
     public void Setup()
     {
         _target = new MemoryTarget(1 << 20);
-        _pair = new QueuePair(_target, new FrontendOptions { Protocol = Protocol });
+        _pair = new QueuePair(_target, new FrontendOptions { Protocol = Protocol, MaxIndirectSegments = Segments });
     }
 
     [GlobalCleanup]

@@ -22,7 +22,7 @@ target.AcceptOnlyFromAmong("file", "memory", "null");
 var readOnly = new Option<bool>("--read-only") { Description = "Serve the disk read-only." };
 var size = new Option<string>("--size") { HelpName = "SIZE", Description = "The size of a disk without --image, such as 64M.", DefaultValueFactory = _ => "64M" };
 var bench = new Option<string>("--bench") { HelpName = "SECONDS", Description = "Measure for so long. Writing overwrites the disk." };
-var block = new Option<string>("--block-size") { HelpName = "SIZE", Description = "Bytes of each request of --bench, 512 to 44K.", DefaultValueFactory = _ => "4k" };
+var block = new Option<string>("--block-size") { HelpName = "SIZE", Description = "Bytes of each request of --bench, 512 to 128K.", DefaultValueFactory = _ => "4k" };
 var pattern = new Option<string>("--pattern") { Description = "What --bench does.", DefaultValueFactory = _ => "randread" };
 pattern.AcceptOnlyFromAmong("randread", "randwrite", "read", "write");
 var json = new Option<bool>("--json") { Description = "Print one JSON document instead of a table." };

@@ -8,6 +8,9 @@ namespace Xen.Blkif.Samples.Loopback;
 /// <summary>Does what the options ask for, once for each layout.</summary>
 internal static class Run
 {
+    // The 32 pages that a frontend asks for unless it is told to ask for more.
+    private const int LargestBlock = 32 * 4096;
+
     public static async Task<int> ExecuteAsync(LoopbackOptions options, CancellationToken cancellation)
     {
         Check(options);
@@ -79,8 +82,8 @@ internal static class Run
             : Rings.RingSize.Slots<X64Request, X64Response>(options.RingPageOrder);
         if (options.Depth > slots)
             throw new UserException($"A ring of page order {options.RingPageOrder} has {slots} slots: --depth is at most that, or choose a larger --ring-page-order.");
-        if (options.BlockSize % BlkifLimits.SectorSize != 0 || options.BlockSize > FrontendQueue.MaxTransfer || options.BlockSize <= 0)
-            throw new UserException($"--block-size is a multiple of 512, from 512 to {FrontendQueue.MaxTransfer} (44k), the most that one request carries.");
+        if (options.BlockSize % BlkifLimits.SectorSize != 0 || options.BlockSize > LargestBlock || options.BlockSize <= 0)
+            throw new UserException($"--block-size is a multiple of 512, from 512 to {LargestBlock} (128k), the most that one request carries.");
         if (options.Size <= 0 || options.Size % BlkifLimits.SectorSize != 0)
             throw new UserException("--size is a multiple of 512 bytes, for example 64M.");
         foreach ((string option, string? path) in new[] { ("--image", options.Image), ("--import", options.Import), ("--export", options.Export) })

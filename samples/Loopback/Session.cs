@@ -10,6 +10,8 @@ namespace Xen.Blkif.Samples.Loopback;
 /// <summary>A Xen in this process, a backend that serves the disk, and a guest that has connected to it.</summary>
 internal sealed class Session : IAsyncDisposable
 {
+    private const int ReservedGrants = 8;
+
     private static readonly DomainId GuestId = 1;
 
     private readonly SimulatedXen _xen;
@@ -32,15 +34,12 @@ internal sealed class Session : IAsyncDisposable
         var xen = new SimulatedXen();
         try
         {
-            int ringPages = 1 << options.RingPageOrder;
-            SimulatedGuest guest = xen.CreateGuest(GuestId, memoryPages: ringPages + (options.Depth * BlkifLimits.MaxSegments));
+            var asked = new FrontendOptions { Protocol = protocol, RingPageOrder = options.RingPageOrder, Depth = options.Depth };
+            int pages = FrontendQueue.PagesOf(asked);
+            xen.Limits.GrantEntries = Math.Max(xen.Limits.GrantEntries, pages + ReservedGrants);
+            SimulatedGuest guest = xen.CreateGuest(GuestId, pages);
             BlockBackend backend = await BlockBackend.AttachAsync(xen, GuestId, "xvda", target);
-            BlkifFrontend frontend = await BlkifFrontend.ConnectAsync(guest, "xvda", new FrontendOptions
-            {
-                Protocol = protocol,
-                RingPageOrder = options.RingPageOrder,
-                Depth = options.Depth,
-            });
+            BlkifFrontend frontend = await BlkifFrontend.ConnectAsync(guest, "xvda", asked);
             return new Session(xen, backend, frontend);
         }
         catch

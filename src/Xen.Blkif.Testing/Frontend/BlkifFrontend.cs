@@ -22,16 +22,13 @@ public sealed class BlkifFrontend : IAsyncDisposable
         _frontend = $"/local/domain/{guest.Id}/device/vbd/{device.Number}";
         _backend = guest.Store.Read($"{_frontend}/backend")
             ?? throw new HypervisorException($"Domain {guest.Id} has no disk {device}.");
-        DomainId backendDomain = int.Parse(guest.Store.Read($"{_frontend}/backend-id")!, NumberStyles.None, CultureInfo.InvariantCulture);
-        Queue = FrontendQueue.Create(guest, backendDomain, options);
-        Disk = new FrontendDisk(this);
     }
 
     /// <summary>The ring, for requests of any kind.</summary>
-    public FrontendQueue Queue { get; }
+    public FrontendQueue Queue { get; private set; } = null!;
 
     /// <summary>The disk, for whole reads and writes of any length.</summary>
-    public FrontendDisk Disk { get; }
+    public FrontendDisk Disk { get; private set; } = null!;
 
     /// <summary>The disk's size in bytes, as the backend says.</summary>
     public long Length { get; private set; }
@@ -141,11 +138,11 @@ public sealed class BlkifFrontend : IAsyncDisposable
         catch (HypervisorException) when (IsGuestGone())
         {
             // Its grants went with it, and a backend may still be letting go of its pages.
-            Queue.Channel.Dispose();
+            Queue?.Channel.Dispose();
             return;
         }
 
-        Queue.Dispose();
+        Queue?.Dispose();
     }
 
     private bool IsOnline() => Testing.BackendState.ReadText(_guest.Store, $"{_backend}/online") is not (null or "0");
@@ -158,6 +155,8 @@ public sealed class BlkifFrontend : IAsyncDisposable
         if (_options.Style == FrontendStyle.Linux)
             await WaitForBackendAsync(XenbusState.InitWait).ConfigureAwait(false);
 
+        Queue = MakeQueue();
+        Disk = new FrontendDisk(this);
         Offer();
         _connected = true;
         Announce(_options.Style == FrontendStyle.MiniOs ? XenbusState.Connected : XenbusState.Initialised);
@@ -168,6 +167,16 @@ public sealed class BlkifFrontend : IAsyncDisposable
         ReadFeatures();
         if (_options.Style == FrontendStyle.Linux)
             Announce(XenbusState.Connected);
+    }
+
+    private FrontendQueue MakeQueue()
+    {
+        DomainId backendDomain = int.Parse(_guest.Store.Read($"{_frontend}/backend-id")!, NumberStyles.None, CultureInfo.InvariantCulture);
+
+        // Only who waits for the offer knows it.
+        int offered = _options.Style == FrontendStyle.Linux ? (int)ReadBackend("feature-max-indirect-segments") : 0;
+        return FrontendQueue.Create(
+            _guest, backendDomain, _options with { MaxIndirectSegments = Math.Min(offered, _options.MaxIndirectSegments) });
     }
 
     private void Offer()
@@ -195,14 +204,15 @@ public sealed class BlkifFrontend : IAsyncDisposable
     private void ReadFeatures()
     {
         const int ReadOnlyInfo = 4; // VDISK_READONLY
-        Length = Read("sectors") * BlkifLimits.SectorSize;
-        SectorSize = (int)Read("sector-size");
-        IsReadOnly = (Read("info") & ReadOnlyInfo) != 0;
-        HasFlush = Read("feature-flush-cache") == 1;
-        HasDiscard = Read("feature-discard") == 1;
-
-        long Read(string key) => long.Parse(_guest.Store.Read($"{_backend}/{key}") ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
+        Length = ReadBackend("sectors") * BlkifLimits.SectorSize;
+        SectorSize = (int)ReadBackend("sector-size");
+        IsReadOnly = (ReadBackend("info") & ReadOnlyInfo) != 0;
+        HasFlush = ReadBackend("feature-flush-cache") == 1;
+        HasDiscard = ReadBackend("feature-discard") == 1;
     }
+
+    private long ReadBackend(string key) =>
+        long.Parse(_guest.Store.Read($"{_backend}/{key}") ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 }

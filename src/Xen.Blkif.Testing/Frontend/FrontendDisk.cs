@@ -105,7 +105,7 @@ public sealed class FrontendDisk
         while (issued < length && _free.Count > 0)
         {
             int slot = _free.Pop();
-            int part = Math.Min(length - issued, FrontendQueue.MaxTransfer);
+            int part = Math.Min(length - issued, Queue.MaxTransfer);
             _parts[slot] = (issued, part);
             if (!source.IsEmpty)
                 source.Slice(issued, part).CopyTo(Queue.Buffer(slot));

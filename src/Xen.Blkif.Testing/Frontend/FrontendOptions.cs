@@ -30,6 +30,19 @@ public sealed record FrontendOptions
     /// <summary>Requests it can have under way at once, from 1 to the slots of its ring.</summary>
     public int Depth { get; init; } = 32;
 
+    /// <summary>
+    /// The most segments that it puts into a request, as far as the backend offers them, 0 to 256; 32 unless set, as in Linux. With 11 or
+    /// fewer it makes no indirect requests, nor does one that does not wait for the offer. The guest has as many pages for each request of
+    /// its <see cref="Depth"/>.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not 0 to 256.</exception>
+    public int MaxIndirectSegments
+    {
+        get;
+        init => field = value is >= 0 and <= RequestLimits.IndirectSegmentsCeiling ? value : throw new ArgumentOutOfRangeException(
+            nameof(value), value, $"An indirect request has at most {RequestLimits.IndirectSegmentsCeiling} segments.");
+    } = 32;
+
     /// <summary>Whose driver it behaves like.</summary>
     public FrontendStyle Style { get; init; }
 

@@ -4,16 +4,21 @@ using Xen.Blkif.Rings;
 
 namespace Xen.Blkif.Testing;
 
-/// <summary>A frontend's ring with its event channel and, for each request that can be under way, eleven granted pages.</summary>
+/// <summary>
+/// A frontend's ring with its event channel and, for each request that can be under way, granted pages: eleven for data, or those of an
+/// indirect request and one for its segments.
+/// </summary>
 /// <remarks>Owned by one thread. Allocates nothing once it is made, so that it can drive benchmarks.</remarks>
 public abstract class FrontendQueue : IDisposable
 {
     private readonly SimulatedGuest _guest;
     private readonly List<GrantReference> _grants = [];
-    private readonly BlkifSegment[] _segments = new BlkifSegment[BlkifLimits.MaxSegments];
+    private readonly BlkifSegment[] _segments;
     private readonly GrantReference[] _pageGrants;
+    private readonly GrantReference[] _segmentGrants = [];
     private readonly int _ringPage;
     private readonly int _dataPage;
+    private readonly int _segmentPage;
     private readonly int _ringPages;
 
     private protected FrontendQueue(SimulatedGuest guest, DomainId backend, FrontendOptions options, uint ringSize)
@@ -23,16 +28,27 @@ public abstract class FrontendQueue : IDisposable
 
         _guest = guest;
         Depth = options.Depth;
+        MaxSegments = SegmentsOf(options);
+        _segments = new BlkifSegment[MaxSegments];
         _ringPages = 1 << options.RingPageOrder;
         _ringPage = guest.AllocatePages(_ringPages);
-        _dataPage = guest.AllocatePages(Depth * BlkifLimits.MaxSegments);
+        _dataPage = guest.AllocatePages(Depth * MaxSegments);
         RingReferences = Grant(backend, _ringPage, _ringPages);
-        _pageGrants = Grant(backend, _dataPage, Depth * BlkifLimits.MaxSegments);
+        _pageGrants = Grant(backend, _dataPage, Depth * MaxSegments);
+        if (MaxSegments > BlkifLimits.MaxSegments)
+        {
+            _segmentPage = guest.AllocatePages(Depth);
+            _segmentGrants = Grant(backend, _segmentPage, Depth);
+        }
+
         Channel = guest.AllocateUnbound(backend);
     }
 
-    /// <summary>The bytes that one request can carry: eleven pages.</summary>
-    public static int MaxTransfer => BlkifLimits.MaxSegments * XenPage.Size;
+    /// <summary>The pages of data that a read or write can carry: eleven, or more where it may be indirect.</summary>
+    public int MaxSegments { get; }
+
+    /// <summary>The bytes that a read or write can carry.</summary>
+    public int MaxTransfer => MaxSegments * XenPage.Size;
 
     /// <summary>Requests that can be under way at once; slots are numbered from 0 to one less.</summary>
     public int Depth { get; }
@@ -58,10 +74,18 @@ public abstract class FrontendQueue : IDisposable
     /// <summary>Notifications sent to the backend.</summary>
     public long Notifications { get; private set; }
 
+    /// <summary>The guest's memory that a queue takes, in pages; it takes a grant for each.</summary>
+    /// <param name="options">The ring's order, the depth and the segments.</param>
+    public static int PagesOf(FrontendOptions options)
+    {
+        int segments = SegmentsOf(options);
+        return (1 << options.RingPageOrder) + (options.Depth * (segments > BlkifLimits.MaxSegments ? segments + 1 : segments));
+    }
+
     /// <summary>Makes an empty ring, its event channel and the pages for its data.</summary>
     /// <param name="guest">The guest.</param>
     /// <param name="backend">The domain that it grants its pages to.</param>
-    /// <param name="options">The layout, the ring's order and the depth.</param>
+    /// <param name="options">The layout, the ring's order, the depth, and the segments, which nobody is asked for here.</param>
     /// <exception cref="ArgumentOutOfRangeException">The depth is more than the ring has slots.</exception>
     /// <exception cref="HypervisorException">The guest has too little memory or grants.</exception>
     public static FrontendQueue Create(SimulatedGuest guest, DomainId backend, FrontendOptions options) =>
@@ -69,25 +93,40 @@ public abstract class FrontendQueue : IDisposable
             ? new Ring<X86Request, X86Response>(guest, backend, options)
             : new Ring<X64Request, X64Response>(guest, backend, options);
 
-    /// <summary>The data of a slot: eleven pages.</summary>
+    /// <summary>The data of a slot: <see cref="MaxTransfer"/> bytes.</summary>
     /// <param name="slot">0 to <see cref="Depth"/> less one.</param>
     public unsafe Span<byte> Buffer(int slot) => new((void*)_guest.AddressOf(PageOf(slot)), MaxTransfer);
 
     /// <summary>The grant of one of a slot's pages.</summary>
     /// <param name="slot">0 to <see cref="Depth"/> less one.</param>
-    /// <param name="page">0 to 10.</param>
-    public GrantReference GrantOf(int slot, int page) => _pageGrants[(slot * BlkifLimits.MaxSegments) + page];
+    /// <param name="page">0 to <see cref="MaxSegments"/> less one.</param>
+    public GrantReference GrantOf(int slot, int page) => _pageGrants[(slot * MaxSegments) + page];
 
-    /// <summary>Puts a read, a write or a flush with data into the ring, between the disk and the start of a slot's buffer.</summary>
+    /// <summary>A slot's page for the segments of an indirect request, of a queue that makes such requests.</summary>
+    /// <param name="slot">0 to <see cref="Depth"/> less one.</param>
+    public unsafe Span<BlkifSegment> SegmentPage(int slot) =>
+        new((void*)_guest.AddressOf(_segmentPage + slot), _segmentGrants.Length > slot ? BlkifLimits.SegmentsPerIndirectPage : 0);
+
+    /// <summary>The grant of that page.</summary>
+    /// <param name="slot">0 to <see cref="Depth"/> less one.</param>
+    public GrantReference SegmentGrantOf(int slot) => _segmentGrants[slot];
+
+    /// <summary>
+    /// Puts a read, a write or a flush with data into the ring, between the disk and the start of a slot's buffer. Of more than eleven pages,
+    /// it is an indirect request.
+    /// </summary>
     /// <param name="operation">The operation.</param>
     /// <param name="slot">The slot, which becomes the request's id.</param>
     /// <param name="sector">The first sector, in units of 512 bytes.</param>
-    /// <param name="length">Bytes, a multiple of 512, at most <see cref="MaxTransfer"/>; 0 for a flush alone.</param>
+    /// <param name="length">
+    /// Bytes, a multiple of 512, at most <see cref="MaxTransfer"/>, of a flush at most eleven pages; 0 for a flush alone.
+    /// </param>
     /// <exception cref="InvalidOperationException">The ring is full.</exception>
     public void Put(BlkifOperation operation, int slot, ulong sector, int length)
     {
-        if (length % BlkifLimits.SectorSize != 0 || (uint)length > (uint)MaxTransfer)
-            throw new ArgumentOutOfRangeException(nameof(length), length, $"A request carries whole sectors, at most {MaxTransfer} bytes.");
+        int most = operation is BlkifOperation.Read or BlkifOperation.Write ? MaxTransfer : BlkifLimits.MaxSegments * XenPage.Size;
+        if (length % BlkifLimits.SectorSize != 0 || (uint)length > (uint)most)
+            throw new ArgumentOutOfRangeException(nameof(length), length, $"This request carries whole sectors, at most {most} bytes.");
 
         int count = 0;
         for (int done = 0; done < length; done += XenPage.Size)
@@ -97,7 +136,10 @@ public abstract class FrontendQueue : IDisposable
             count++;
         }
 
-        Put(operation, (ulong)slot, sector, _segments.AsSpan(0, count));
+        if (count > BlkifLimits.MaxSegments)
+            PutIndirect(operation, slot, sector, _segments.AsSpan(0, count));
+        else
+            Put(operation, (ulong)slot, sector, _segments.AsSpan(0, count));
     }
 
     /// <summary>Puts any read, write or flush into the ring, honest or not.</summary>
@@ -107,6 +149,27 @@ public abstract class FrontendQueue : IDisposable
     /// <param name="segments">At most 11.</param>
     /// <exception cref="InvalidOperationException">The ring is full.</exception>
     public abstract void Put(BlkifOperation operation, ulong id, ulong sector, ReadOnlySpan<BlkifSegment> segments);
+
+    /// <summary>Puts an indirect request into the ring, honest or not, with its segments in the page that a slot has for them.</summary>
+    /// <param name="operation">What it means, any byte.</param>
+    /// <param name="slot">The slot, which becomes the request's id.</param>
+    /// <param name="sector">The first sector, in units of 512 bytes.</param>
+    /// <param name="segments">At most 512.</param>
+    /// <exception cref="InvalidOperationException">The ring is full.</exception>
+    public void PutIndirect(BlkifOperation operation, int slot, ulong sector, ReadOnlySpan<BlkifSegment> segments)
+    {
+        segments.CopyTo(SegmentPage(slot));
+        PutIndirect(operation, (ulong)slot, sector, (ushort)segments.Length, SegmentGrantOf(slot));
+    }
+
+    /// <summary>Puts any indirect request into the ring, honest or not.</summary>
+    /// <param name="operation">What it means, any byte.</param>
+    /// <param name="id">The id.</param>
+    /// <param name="sector">The first sector, in units of 512 bytes.</param>
+    /// <param name="segmentCount">Segments that it says it has.</param>
+    /// <param name="page">The grant of the page that it says they are in.</param>
+    /// <exception cref="InvalidOperationException">The ring is full.</exception>
+    public abstract void PutIndirect(BlkifOperation operation, ulong id, ulong sector, ushort segmentCount, GrantReference page);
 
     /// <summary>Puts a discard into the ring.</summary>
     /// <param name="id">The id; a slot, or any number.</param>
@@ -157,7 +220,9 @@ public abstract class FrontendQueue : IDisposable
 
         _grants.Clear();
         _guest.FreePages(_ringPage, _ringPages);
-        _guest.FreePages(_dataPage, Depth * BlkifLimits.MaxSegments);
+        _guest.FreePages(_dataPage, Depth * MaxSegments);
+        if (_segmentGrants.Length > 0)
+            _guest.FreePages(_segmentPage, Depth);
         GC.SuppressFinalize(this);
     }
 
@@ -169,8 +234,10 @@ public abstract class FrontendQueue : IDisposable
     {
         if ((uint)slot >= (uint)Depth)
             throw new ArgumentOutOfRangeException(nameof(slot), slot, $"The queue has {Depth} slots.");
-        return _dataPage + (slot * BlkifLimits.MaxSegments);
+        return _dataPage + (slot * MaxSegments);
     }
+
+    private static int SegmentsOf(FrontendOptions options) => Math.Max(options.MaxIndirectSegments, BlkifLimits.MaxSegments);
 
     private GrantReference[] Grant(DomainId backend, int page, int count)
     {
@@ -202,6 +269,13 @@ public abstract class FrontendQueue : IDisposable
         {
             TRequest request = default;
             request.SetTransfer(operation, id, sector, segments);
+            Put(request);
+        }
+
+        public override void PutIndirect(BlkifOperation operation, ulong id, ulong sector, ushort segmentCount, GrantReference page)
+        {
+            TRequest request = default;
+            request.SetIndirect(operation, id, sector, segmentCount, page);
             Put(request);
         }
 

@@ -15,16 +15,22 @@ public sealed class QueuePair : IDisposable
 
     /// <summary>Connects a target to a guest of its own.</summary>
     /// <param name="target">The target. Outlives the pair.</param>
-    /// <param name="options">What the frontend asks for; <see langword="null"/> for the defaults.</param>
+    /// <param name="options">What the frontend asks for, and is offered; <see langword="null"/> for the defaults.</param>
     /// <param name="maxRequests">Requests under way at once in the engine; 0 for as many as the ring has slots.</param>
     /// <param name="logger">Hears what the engine says.</param>
     /// <param name="grants">Makes what the engine uses as grant table of the simulated one, to look on or to interfere.</param>
+    /// <param name="maxIndirectRequests">Indirect requests under way at once in the engine; 0 for as many as requests.</param>
     public QueuePair(
-        IBlockTarget target, FrontendOptions? options = null, int maxRequests = 0, ILogger? logger = null, Func<IGrantTable, IGrantTable>? grants = null)
+        IBlockTarget target,
+        FrontendOptions? options = null,
+        int maxRequests = 0,
+        ILogger? logger = null,
+        Func<IGrantTable, IGrantTable>? grants = null,
+        int maxIndirectRequests = 0)
     {
         options ??= new FrontendOptions();
         Xen = new SimulatedXen();
-        Guest = Xen.CreateGuest(1, 16 + (options.Depth * 11));
+        Guest = Xen.CreateGuest(1, FrontendQueue.PagesOf(options));
         Frontend = FrontendQueue.Create(Guest, Xen.Domain, options);
         _ring = Xen.Grants.Map(Guest.Id, Frontend.RingReferences.ToArray(), writable: true);
         _channel = ((IEventChannels)Xen.Events).Bind(Guest.Id, Frontend.Channel.Port);
@@ -37,8 +43,9 @@ public sealed class QueuePair : IDisposable
             Grants = grants is null ? Xen.Grants : grants(Xen.Grants),
             Channel = _channel,
             Target = target,
-            Limits = target.Info.ToRequestLimits(),
+            Limits = target.Info.ToRequestLimits(options.MaxIndirectSegments),
             MaxRequests = maxRequests,
+            MaxIndirectRequests = maxIndirectRequests,
             Logger = logger ?? NullLogger.Instance,
         });
     }

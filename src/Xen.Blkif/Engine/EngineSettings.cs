@@ -36,6 +36,12 @@ public sealed record EngineSettings
     /// <summary>Requests under way at once, at most; 0 for as many as the ring has slots.</summary>
     public int MaxRequests { get; init; }
 
+    /// <summary>
+    /// Indirect requests under way at once, at most; 0 for as many as there may be requests. Each has up to 1 MiB of memory, taken when there
+    /// are first so many. While the most are under way, no request of any kind is taken.
+    /// </summary>
+    public int MaxIndirectRequests { get; init; }
+
     /// <summary>What to call the device in logs.</summary>
     public string DeviceName { get; init; } = "vbd";
 

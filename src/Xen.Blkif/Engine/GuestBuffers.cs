@@ -6,37 +6,63 @@ using Xen.Blkif.Targets;
 namespace Xen.Blkif.Engine;
 
 /// <summary>
-/// The way to the guest's data, by grant copy through a buffer per slot: the only type of the engine that reaches guest memory.
-/// Pieces of many requests are gathered and copied with one call to the hypervisor.
+/// The way to what a guest keeps outside its ring, by grant copy: its data, and the segments of indirect requests. The only type of the
+/// engine that reaches guest memory. Every slot has a buffer for eleven pages of data; an indirect request rents a larger one.
 /// </summary>
 internal sealed unsafe class GuestBuffers : IDisposable
 {
     private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
-    private const int MaxRetries = 3;
 
-    private readonly IGrantTable _grants;
+    // A page of segments, then the data.
+    private const int IndirectLength = XenPage.Size + (RequestLimits.IndirectSegmentsCeiling * XenPage.Size);
+
     private readonly DomainId _domain;
+    private readonly GrantCopyBatch _batch;
     private readonly NativeBuffer _memory;
-    private readonly GrantCopySegment[] _pieces;
-    private readonly nint[] _owners;
-    private int _count;
+    private readonly BufferPool _indirect;
 
-    /// <summary>Takes address space for the worst case; pages are used as requests need them.</summary>
+    /// <summary>Takes address space for the worst case of requests without indirect segments; pages are used as requests need them.</summary>
     /// <param name="grants">The grant table.</param>
     /// <param name="domain">The guest.</param>
     /// <param name="slots">Requests that can be under way at once.</param>
-    public GuestBuffers(IGrantTable grants, DomainId domain, int slots)
+    /// <param name="indirect">Indirect ones that can be, at least 1.</param>
+    public GuestBuffers(IGrantTable grants, DomainId domain, int slots, int indirect)
     {
-        _grants = grants;
         _domain = domain;
+        _batch = new GrantCopyBatch(grants);
         _memory = new NativeBuffer((long)slots * SlotLength);
-        _pieces = new GrantCopySegment[slots * BlkifLimits.MaxSegments];
-        _owners = new nint[_pieces.Length];
+        _indirect = new BufferPool(IndirectLength, indirect);
     }
 
-    /// <summary>Gives a slot its buffer.</summary>
-    public void Attach(int index, RequestSlot* slot) =>
-        slot->Data = new IoVector((nint)(_memory.Start + ((long)index * SlotLength)), (nint)slot->Length);
+    /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
+    public bool IsExhausted => _indirect.IsExhausted;
+
+    /// <summary>Gives a slot room for an indirect request, and notes that its segments are to come out of the guest with the next <see cref="Copy"/>.</summary>
+    /// <param name="slot">The slot; its number of segments is known.</param>
+    /// <param name="page">The guest's page that holds them.</param>
+    // Only so many bytes as there are segments, and only once: what the guest does to the page afterwards changes nothing.
+    public void GatherSegments(RequestSlot* slot, GrantReference page)
+    {
+        slot->Rented = _indirect.Rent();
+        slot->Segments = (BlkifSegment*)slot->Rented;
+        _batch.Add(slot, GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, slot->SegmentCount * sizeof(BlkifSegment)));
+    }
+
+    /// <summary>Gives a slot its buffer for data.</summary>
+    public void Attach(int index, RequestSlot* slot)
+    {
+        byte* start = slot->Rented == null ? _memory.Start + ((long)index * SlotLength) : slot->Rented + XenPage.Size;
+        slot->Data = new IoVector((nint)start, (nint)slot->Length);
+    }
+
+    /// <summary>Takes back what a slot has rented.</summary>
+    public void Release(RequestSlot* slot)
+    {
+        if (slot->Rented == null)
+            return;
+        _indirect.Return(slot->Rented);
+        slot->Rented = null;
+    }
 
     /// <summary>Notes that a request's data is to come out of the guest with the next <see cref="Copy"/>.</summary>
     public void GatherFetch(RequestSlot* slot) => Gather(slot, intoGuest: false);
@@ -45,17 +71,13 @@ internal sealed unsafe class GuestBuffers : IDisposable
     public void GatherDelivery(RequestSlot* slot) => Gather(slot, intoGuest: true);
 
     /// <summary>Copies what was noted. A piece that fails fails its request alone.</summary>
-    public void Copy()
+    public void Copy() => _batch.Copy();
+
+    public void Dispose()
     {
-        if (_count == 0)
-            return;
-
-        if (!_grants.Copy(_pieces.AsSpan(0, _count)))
-            Settle();
-        _count = 0;
+        _indirect.Dispose();
+        _memory.Dispose();
     }
-
-    public void Dispose() => _memory.Dispose();
 
     private void Gather(RequestSlot* slot, bool intoGuest)
     {
@@ -65,25 +87,10 @@ internal sealed unsafe class GuestBuffers : IDisposable
             BlkifSegment segment = slot->Segments[i];
             int offset = segment.FirstSector * BlkifLimits.SectorSize;
             int length = (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
-            _pieces[_count] = intoGuest
+            _batch.Add(slot, intoGuest
                 ? GrantCopySegment.IntoGuest(local, _domain, segment.Reference, offset, length)
-                : GrantCopySegment.OutOfGuest(local, _domain, segment.Reference, offset, length);
-            _owners[_count] = (nint)slot;
-            _count++;
+                : GrantCopySegment.OutOfGuest(local, _domain, segment.Reference, offset, length));
             local += length;
-        }
-    }
-
-    private void Settle()
-    {
-        for (int i = 0; i < _count; i++)
-        {
-            // A page that is paged out comes back: the hypervisor says so and expects to be asked again.
-            for (int retry = 0; retry < MaxRetries && _pieces[i].Status == GrantStatus.TryAgain; retry++)
-                _grants.Copy(_pieces.AsSpan(i, 1));
-
-            if (_pieces[i].Status != GrantStatus.Okay)
-                ((RequestSlot*)_owners[i])->Status = BlkifStatus.Error;
         }
     }
 }

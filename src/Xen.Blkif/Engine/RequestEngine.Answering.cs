@@ -34,6 +34,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             response.Fill(slot->Id, slot->Operation, slot->Status);
             _ring.Put(response);
             Statistics.Count(*slot, now);
+            _guest.Release(slot);
             _pool.Return(index);
         }
 

@@ -40,7 +40,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _ring = new BackRing<TRequest, TResponse>(settings.RingAddress, settings.RingLength);
         int slots = settings.MaxRequests > 0 ? Math.Min(settings.MaxRequests, (int)_ring.Size) : (int)_ring.Size;
         _pool = new RequestPool<TRequest>(slots);
-        _guest = new GuestBuffers(settings.Grants, settings.Domain, slots);
+        int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(settings.MaxIndirectRequests, slots) : slots;
+        _guest = new GuestBuffers(settings.Grants, settings.Domain, slots, indirect);
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);
@@ -56,6 +57,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     public override bool IsCorrupt => _ring.IsCorrupt;
 
+    // Whether a request is indirect shows only when it is taken: then there has to be room for it.
+    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted;
+
     /// <inheritdoc/>
     public override bool RunPass()
     {
@@ -66,7 +70,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         Reap();
         int inFlight = _pool.Rented - _finishedCount;
         if (!IsDraining)
-            Take();
+            Take(Limits);
         Fetch();
         Start(inFlight);
         Reap();
@@ -82,9 +86,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     public override bool PrepareToSleep()
     {
-        // With every slot in use no request can be taken, however many there are: the next result wakes the queue, and then it takes more.
+        // Without room no request can be taken, however many there are: the next result wakes the queue, and then it takes more.
         // A ring that yields nothing any more is not asked either.
-        if (!IsDraining && !_pool.IsExhausted && _ring.FinalCheck())
+        if (!IsDraining && CanTake && _ring.FinalCheck())
             return false;
         return _inbox.TryFallAsleep();
     }

@@ -6,12 +6,12 @@ namespace Xen.Blkif.Engine;
 /// <content>From the ring to a request that can be started.</content>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
-    /// <summary>Takes requests from the ring for as long as there are slots, and checks each.</summary>
-    private void Take()
+    /// <summary>Takes requests from the ring for as long as there is room for them, and checks each.</summary>
+    private void Take(RequestLimits limits)
     {
-        RequestLimits limits = Limits;
         long now = 0;
-        while (!_pool.IsExhausted)
+        bool indirect = false;
+        while (CanTake)
         {
             int index = _pool.Next;
             TRequest* copy = _pool.Copy(index);
@@ -23,35 +23,64 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 now = Stopwatch.GetTimestamp();
             RequestSlot* slot = _pool.Slot(index);
             slot->Id = copy->Id;
-            slot->Operation = copy->Operation;
+            slot->Operation = RequestParser.OperationToAnswer(ref *copy);
             slot->Started = now;
             slot->Refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
-            if (slot->Refusal == Refusal.None)
-                Accept(index, slot, copy, request);
+            if (slot->Refusal != Refusal.None)
+            {
+                Refuse(slot, copy);
+                _finished[_finishedCount++] = index;
+                continue;
+            }
+
+            slot->Status = BlkifStatus.Okay;
+            slot->SegmentCount = request.SegmentCount;
+            _taken[_takenCount++] = index;
+            if (request.AwaitsSegments)
+                _guest.GatherSegments(slot, copy->IndirectReference);
             else
-                Refuse(index, slot, copy);
+                Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
+            indirect |= request.AwaitsSegments;
+        }
+
+        if (indirect)
+            TakeSegments(limits);
+    }
+
+    /// <summary>Brings the segments of indirect requests out of the guest, for all of them at once, and checks those copies.</summary>
+    private void TakeSegments(RequestLimits limits)
+    {
+        _guest.Copy();
+        for (int i = 0; i < _takenCount; i++)
+        {
+            RequestSlot* slot = _pool.Slot(_taken[i]);
+            if (slot->Rented == null || slot->Status != BlkifStatus.Okay)
+                continue;
+
+            TRequest* copy = _pool.Copy(_taken[i]);
+            var segments = new ReadOnlySpan<BlkifSegment>(slot->Rented, slot->SegmentCount);
+            slot->Refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
+            if (slot->Refusal == Refusal.None)
+                Accept(_taken[i], slot, (BlkifSegment*)slot->Rented, request);
+            else
+                Refuse(slot, copy);
         }
     }
 
-    private void Accept(int index, RequestSlot* slot, TRequest* copy, in BlockRequest request)
+    private void Accept(int index, RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)
     {
         slot->Kind = request.Kind;
-        slot->Status = BlkifStatus.Okay;
-        slot->SegmentCount = request.SegmentCount;
-        slot->Segments = (BlkifSegment*)((byte*)copy + copy->SegmentsOffset);
+        slot->Segments = segments;
         slot->Offset = (long)request.Sector * BlkifLimits.SectorSize;
         slot->Length = slot->TotalLength = (long)request.SectorCount * BlkifLimits.SectorSize;
         if (request.SegmentCount > 0)
             _guest.Attach(index, slot);
-        _taken[_takenCount++] = index;
     }
 
-    private void Refuse(int index, RequestSlot* slot, TRequest* copy)
+    private void Refuse(RequestSlot* slot, TRequest* copy)
     {
         slot->Status = Refusals.StatusOf(slot->Refusal);
-        slot->SegmentCount = 0;
-        _log.Refused(slot->Refusal, slot->Operation, copy->SectorNumber);
-        _finished[_finishedCount++] = index;
+        _log.Refused(slot->Refusal, copy->Operation, copy->SectorNumber);
     }
 
     /// <summary>Brings the data of writes out of the guest, for all of them at once.</summary>
@@ -60,7 +89,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         for (int i = 0; i < _takenCount; i++)
         {
             RequestSlot* slot = _pool.Slot(_taken[i]);
-            if (slot->Kind is BlockRequestKind.Write or BlockRequestKind.FlushThenWrite)
+            if (slot->Status == BlkifStatus.Okay && slot->Kind is (BlockRequestKind.Write or BlockRequestKind.FlushThenWrite))
                 _guest.GatherFetch(slot);
         }
 

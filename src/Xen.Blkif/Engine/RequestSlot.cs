@@ -9,7 +9,7 @@ internal unsafe struct RequestSlot
     /// <summary>The guest's own name for the request.</summary>
     public ulong Id;
 
-    /// <summary>The operation as the guest wrote it, echoed in the response.</summary>
+    /// <summary>The operation that the response names.</summary>
     public byte Operation;
 
     /// <summary>What is left to do; a flush with data becomes a write once it is flushed.</summary>
@@ -24,8 +24,11 @@ internal unsafe struct RequestSlot
     /// <summary>Segments of data.</summary>
     public int SegmentCount;
 
-    /// <summary>The segments, in the private copy of the request.</summary>
+    /// <summary>The segments: in the private copy of the request, or in the buffer that an indirect one has rented.</summary>
     public BlkifSegment* Segments;
+
+    /// <summary>The buffer of an indirect request; null where it is none.</summary>
+    public byte* Rented;
 
     /// <summary>The first byte on the target of what is left to do.</summary>
     public long Offset;

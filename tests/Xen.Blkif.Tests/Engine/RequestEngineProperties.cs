@@ -40,7 +40,7 @@ internal sealed class RequestEngineProperties
 
     private static bool Holds(BlkifProtocol protocol, List<Step> steps)
     {
-        using var pair = new QueuePair(new MemoryTarget(DiskSectors * 512), new FrontendOptions { Protocol = protocol, Depth = Slots });
+        using var pair = new QueuePair(new MemoryTarget(DiskSectors * 512), new FrontendOptions { Protocol = protocol, Depth = Slots, MaxIndirectSegments = 0 });
         var model = new byte[DiskSectors * 512];
         var expected = new List<(ulong Id, byte Operation, BlkifStatus Status, byte[]? Data)>();
         bool right = true;
@@ -49,7 +49,7 @@ internal sealed class RequestEngineProperties
             int slot = expected.Count;
             Put(pair.Frontend, slot, steps[i]);
             (BlkifStatus status, byte[]? data) = Apply(model, steps[i], pair.Frontend.Buffer(slot).ToArray());
-            expected.Add(((ulong)slot, steps[i].Operation, status, data));
+            expected.Add(((ulong)slot, OperationToAnswer(steps[i]), status, data));
             if (steps[i].Pushes || expected.Count == Slots || i == steps.Count - 1)
             {
                 pair.Run();
@@ -73,6 +73,9 @@ internal sealed class RequestEngineProperties
             i == step.BadGrant ? new GrantReference(3) : queue.GrantOf(slot, i), 0, (byte)(Math.Min(8, step.Sectors - (i * 8)) - 1))).ToArray();
         queue.Put((BlkifOperation)step.Operation, (ulong)slot, (ulong)step.Sector, segments);
     }
+
+    // Of an indirect request, what it meant, which stands where others have the number of segments.
+    private static byte OperationToAnswer(Step step) => step.Operation == 6 ? (byte)((step.Sectors + 7) / 8) : step.Operation;
 
     private static (BlkifStatus Status, byte[]? Data) Apply(byte[] model, Step step, byte[] buffer)
     {
