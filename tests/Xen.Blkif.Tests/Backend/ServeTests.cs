@@ -66,8 +66,9 @@ internal sealed class ServeTests
         queue.Put(BlkifOperation.Read, 1, 0, 512);
         queue.Push();
         channel.Notify();
-        await Eventually.IsTrue(() => second.Queues[0].Requests == 1, "the one request is served");
-        Assert.That(queue.TryTake(out FrontendCompletion completion), Is.True);
+        FrontendCompletion completion = default;
+        await Eventually.IsTrue(() => queue.TryTake(out completion), "the one request is answered");
+        Assert.That(second.Queues[0].Requests, Is.EqualTo(1));
         Assert.That(completion, Is.EqualTo(new FrontendCompletion(1, BlkifOperation.Read, BlkifStatus.Okay)));
         await second.DisposeAsync();
     }
