@@ -19,7 +19,7 @@ internal sealed class HostileFrontendTests
         TestContext.Out.WriteLine($"seed {seed}");
         using var xen = new SimulatedXen();
         using SimulatedGuest villain = xen.CreateGuest(1, 1024);
-        using SimulatedGuest neighbour = xen.CreateGuest(2, 1024);
+        using SimulatedGuest neighbour = xen.CreateGuest(2, 2048);
 
         // Its requests are answered at once, or by other threads, or late.
         string image = Path.GetTempFileName();
@@ -68,12 +68,12 @@ internal sealed class HostileFrontendTests
     private static long WorkAndVerify(FrontendDisk disk, int seed, CancellationToken stop)
     {
         var random = new Random(-seed);
-        byte[] written = new byte[16 * 512];
+        byte[] written = new byte[32 * 4096];
         byte[] read = new byte[written.Length];
         long rounds = 0;
         while (!stop.IsCancellationRequested)
         {
-            long offset = random.Next(2048 - 16) * (long)BlkifLimits.SectorSize;
+            long offset = random.Next(2048 - (written.Length / 512)) * (long)BlkifLimits.SectorSize;
             random.NextBytes(written);
             disk.Write(offset, written);
             disk.Read(offset, read);

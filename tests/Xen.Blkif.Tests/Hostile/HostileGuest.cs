@@ -11,6 +11,7 @@ namespace Xen.Blkif.Tests.Hostile;
 internal sealed unsafe class HostileGuest
 {
     private const int GrantedPages = 24;
+    private const int SegmentPages = 4; // of those, where indirect requests look for their segments
     private const int Canary = 0xC5;
 
     private readonly SimulatedGuest _guest;
@@ -23,6 +24,7 @@ internal sealed unsafe class HostileGuest
     private readonly uint _slots;
     private readonly GrantReference[] _ringReferences;
     private readonly List<GrantReference> _known = [];
+    private readonly int _data;
     private readonly int _forbidden;
     private readonly int _readOnly;
     private readonly int _forbiddenPages;
@@ -51,8 +53,8 @@ internal sealed unsafe class HostileGuest
         _slots = 32u * (uint)pages;
         _ringReferences = Enumerable.Range(ringPage, pages).Select(page => guest.Grant(page, xen.Domain, writable: true)).ToArray();
 
-        int data = guest.AllocatePages(GrantedPages);
-        _known.AddRange(Enumerable.Range(data, GrantedPages).Select(page => guest.Grant(page, xen.Domain, writable: true)));
+        _data = guest.AllocatePages(GrantedPages);
+        _known.AddRange(Enumerable.Range(_data, GrantedPages).Select(page => guest.Grant(page, xen.Domain, writable: true)));
         _readOnly = guest.AllocatePages(4);
         _known.AddRange(Enumerable.Range(_readOnly, 4).Select(page => guest.Grant(page, xen.Domain, writable: false)));
 
@@ -137,8 +139,14 @@ internal sealed unsafe class HostileGuest
             case < 8: // any bytes in a slot
                 _random.NextBytes(new Span<byte>(Slot(_random.Next()), _stride));
                 break;
-            case < 40: // a request that is almost right
+            case < 32: // a request that is almost right
                 WriteRequest(Slot(_random.Next()));
+                break;
+            case < 38: // an indirect one
+                WriteIndirect(Slot(_random.Next()));
+                break;
+            case < 40: // segments, in any of the pages that some request may name for them, while it is read
+                WriteSegments((byte*)_guest.AddressOf(_data + _random.Next(SegmentPages)) + (_random.Next(8) * 256), 32, wildness: 200);
                 break;
             default: // and on with the work, as far as there is room
                 uint asked = *(uint*)_ring + (uint)_random.Next(4);
@@ -156,13 +164,33 @@ internal sealed unsafe class HostileGuest
         int segments = Protocol == BlkifProtocol.X64 ? 24 : 20;
         slot[0] = (byte)_random.Next(8);
         slot[1] = (byte)(_random.Next(4) == 0 ? _random.Next(13) : _random.Next(1, 3));
-        *(ulong*)(slot + segments - 8) = _random.Next(8) == 0 ? (ulong)_random.NextInt64() << _random.Next(8) : (ulong)_random.Next(2100);
-        for (int i = 0; i < 11; i++)
+        *(ulong*)(slot + segments - 8) = AnySector();
+        WriteSegments(slot + segments, 11, wildness: 8);
+    }
+
+    private void WriteIndirect(byte* slot)
+    {
+        int handle = Protocol == BlkifProtocol.X64 ? 24 : 20;
+        slot[0] = 6;
+        slot[1] = (byte)(_random.Next(8) == 0 ? _random.Next(256) : _random.Next(2));
+        *(ushort*)(slot + 2) = (ushort)(_random.Next(8) == 0 ? _random.Next(65536) : _random.Next(_random.Next(4) == 0 ? 257 : 20));
+        *(ulong*)(slot + handle - 8) = AnySector();
+        for (int i = 0; i < 8; i++)
+            ((uint*)(slot + handle + 4))[i] = _random.Next(8) == 0 ? (uint)_random.Next(300) : _known[_random.Next(SegmentPages)].Value;
+    }
+
+    private ulong AnySector() => _random.Next(8) == 0 ? (ulong)_random.NextInt64() << _random.Next(8) : (ulong)_random.Next(2100);
+
+    // One part in so many is anything at all.
+    private void WriteSegments(byte* first, int count, int wildness)
+    {
+        for (int i = 0; i < count; i++)
         {
-            byte* segment = slot + segments + (i * 8);
-            *(uint*)segment = _random.Next(8) == 0 ? (uint)_random.Next(300) : _known[_random.Next(_known.Count)].Value;
+            byte* segment = first + (i * 8);
+            int known = _random.Next(wildness) == 0 ? _known.Count : GrantedPages;
+            *(uint*)segment = _random.Next(wildness) == 0 ? (uint)_random.Next(300) : _known[_random.Next(known)].Value;
             segment[4] = (byte)_random.Next(4);
-            segment[5] = (byte)_random.Next(_random.Next(8) == 0 ? 256 : 8);
+            segment[5] = (byte)(_random.Next(wildness) == 0 ? _random.Next(256) : _random.Next(3, 8));
         }
     }
 
