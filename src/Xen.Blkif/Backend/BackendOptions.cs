@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Xen.Blkif.Protocol;
 using Xen.Blkif.Rings;
 
 namespace Xen.Blkif.Backend;
@@ -38,6 +39,24 @@ public sealed record BackendOptions
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "Requests under way are at most a positive number, or 0.");
     }
+
+    /// <summary>
+    /// The most segments of 4 KiB that a guest is offered for one request, 0 to <see cref="RequestLimits.IndirectSegmentsCeiling"/>. With 0,
+    /// and for Linux with fewer than 12, a request has up to 11, as the ring has room for.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of these.</exception>
+    public int MaxIndirectSegments
+    {
+        get;
+        init => field = value is >= 0 and <= RequestLimits.IndirectSegmentsCeiling ? value : throw new ArgumentOutOfRangeException(
+            nameof(value), value, $"An indirect request has at most {RequestLimits.IndirectSegmentsCeiling} segments.");
+    } = RequestLimits.IndirectSegmentsCeiling;
+
+    /// <summary>
+    /// Requests of more than 11 segments under way at once, at most; 0 for as many as there may be requests. Each has up to 1 MiB of memory,
+    /// taken when there are first so many. While the most are under way, the guest's further requests wait, of whatever size.
+    /// </summary>
+    public int MaxIndirectRequests { get; init; } = 16;
 
     /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
     public bool AllowsDiscard { get; init; } = true;

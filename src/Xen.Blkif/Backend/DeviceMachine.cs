@@ -251,8 +251,9 @@ internal sealed class DeviceMachine
         Grants = _xen.Grants,
         Channel = channel,
         Target = _target,
-        Limits = _disk.Info.ToRequestLimits(),
+        Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments),
         MaxRequests = _options.MaxRequests,
+        MaxIndirectRequests = _options.MaxIndirectRequests,
         Log = _engineLog,
     });
 

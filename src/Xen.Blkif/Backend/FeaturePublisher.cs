@@ -31,6 +31,8 @@ internal static class FeaturePublisher
         Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);
         Put("feature-barrier", 0);
         Put("feature-persistent", 0);
+        if (options.MaxIndirectSegments > 0)
+            Put("feature-max-indirect-segments", options.MaxIndirectSegments);
         if (info.Discard != Capability.None && !info.ReadOnly)
         {
             Put("feature-discard", 1);

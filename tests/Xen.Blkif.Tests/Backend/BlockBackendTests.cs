@@ -14,7 +14,8 @@ internal sealed class BlockBackendTests
     private static readonly string[] Offer =
     [
         "max-ring-page-order", "max-ring-pages", "feature-flush-cache", "feature-barrier", "feature-persistent", "feature-discard",
-        "discard-granularity", "discard-alignment", "discard-secure", "sectors", "sector-size", "physical-sector-size", "info", "hotplug-status",
+        "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments", "sectors", "sector-size",
+        "physical-sector-size", "info", "hotplug-status",
     ];
 
     [Test]
@@ -71,8 +72,54 @@ internal sealed class BlockBackendTests
             ["max-ring-page-order"] = "4", ["max-ring-pages"] = "16", ["feature-flush-cache"] = "1", ["feature-barrier"] = "0",
             ["feature-persistent"] = "0", ["feature-discard"] = "1", ["discard-granularity"] = "512", ["discard-alignment"] = "0",
             ["discard-secure"] = "0", ["sectors"] = "2048", ["sector-size"] = "512", ["physical-sector-size"] = "512", ["info"] = "0",
-            ["hotplug-status"] = "connected",
+            ["feature-max-indirect-segments"] = "256", ["hotplug-status"] = "connected",
         }));
+    }
+
+    [TestCase(0, null)]
+    [TestCase(32, "32")]
+    [TestCase(256, "256")]
+    public async Task As_many_indirect_segments_are_offered_as_the_options_say_and_none_where_they_say_none(int segments, string? offered)
+    {
+        await using var stage = new Stage();
+        stage.Options = stage.Options with { MaxIndirectSegments = segments };
+        await using BlockBackend backend = await stage.AttachAsync();
+        Assert.That(stage.ReadBe("feature-max-indirect-segments"), Is.EqualTo(offered));
+    }
+
+    [TestCase(-1)]
+    [TestCase(257)]
+    public void More_indirect_segments_than_there_is_room_for_cannot_be_offered(int segments) =>
+        Assert.That(() => new BackendOptions { MaxIndirectSegments = segments }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+
+    [TestCase(0, 32, 24)]
+    [TestCase(11, 32, 24)]
+    [TestCase(16, 32, 16)]
+    [TestCase(256, 32, 8)]
+    [TestCase(256, 256, 1)]
+    [TestCase(256, 0, 24)]
+    public async Task A_frontend_makes_its_requests_as_large_as_both_sides_can(int offered, int asked, int requests)
+    {
+        await using var stage = new Stage();
+        stage.Options = stage.Options with { MaxIndirectSegments = offered };
+        await using BlockBackend backend = await stage.AttachAsync();
+        await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Depth = 8, MaxIndirectSegments = asked });
+        byte[] written = new byte[1 << 20], read = new byte[1 << 20];
+        new Random(offered).NextBytes(written);
+        frontend.Disk.Write(0, written);
+        frontend.Disk.Read(0, read);
+        Assert.That(read.AsSpan().SequenceEqual(written), Is.True);
+        Assert.That((backend.Queues[0].Writes.Done, backend.Queues[0].Reads.Bytes), Is.EqualTo((requests, 1L << 20)));
+    }
+
+    [TestCase(FrontendStyle.MiniOs)]
+    [TestCase(FrontendStyle.Grub)]
+    public async Task A_frontend_that_does_not_wait_for_the_offer_makes_no_indirect_requests(FrontendStyle style)
+    {
+        await using var stage = new Stage();
+        await using BlockBackend backend = await stage.AttachAsync();
+        await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Style = style });
+        Assert.That(frontend.Queue.MaxSegments, Is.EqualTo(11));
     }
 
     [Test]

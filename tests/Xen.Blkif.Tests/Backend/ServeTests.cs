@@ -32,6 +32,7 @@ internal sealed class ServeTests
     public async Task What_another_backend_offered_here_is_not_offered_any_more()
     {
         await using var stage = new Stage(new ReadOnlyTarget(new MemoryTarget(1 << 20)));
+        stage.Options = stage.Options with { MaxIndirectSegments = 0 };
         stage.ToolstackAttaches();
         foreach (string key in new[] { "feature-discard", "discard-secure", "feature-max-indirect-segments", "multi-queue-max-queues" })
             stage.Xen.Store.Write($"{Stage.Be}/{key}", "1");
