@@ -20,13 +20,15 @@ public sealed class QueuePair : IDisposable
     /// <param name="logger">Hears what the engine says.</param>
     /// <param name="grants">Makes what the engine uses as grant table of the simulated one, to look on or to interfere.</param>
     /// <param name="maxIndirectRequests">Indirect requests under way at once in the engine; 0 for as many as requests.</param>
+    /// <param name="configure">Changes what the engine works with in any other way.</param>
     public QueuePair(
         IBlockTarget target,
         FrontendOptions? options = null,
         int maxRequests = 0,
         ILogger? logger = null,
         Func<IGrantTable, IGrantTable>? grants = null,
-        int maxIndirectRequests = 0)
+        int maxIndirectRequests = 0,
+        Func<EngineSettings, EngineSettings>? configure = null)
     {
         options ??= new FrontendOptions();
         Xen = new SimulatedXen();
@@ -34,7 +36,7 @@ public sealed class QueuePair : IDisposable
         Frontend = FrontendQueue.Create(Guest, Xen.Domain, options);
         _ring = Xen.Grants.Map(Guest.Id, Frontend.RingReferences.ToArray(), writable: true);
         _channel = ((IEventChannels)Xen.Events).Bind(Guest.Id, Frontend.Channel.Port);
-        Engine = RequestEngine.Create(new EngineSettings
+        var settings = new EngineSettings
         {
             Protocol = options.Protocol,
             RingAddress = _ring.Address,
@@ -47,7 +49,8 @@ public sealed class QueuePair : IDisposable
             MaxRequests = maxRequests,
             MaxIndirectRequests = maxIndirectRequests,
             Logger = logger ?? NullLogger.Instance,
-        });
+        };
+        Engine = RequestEngine.Create(configure is null ? settings : configure(settings));
     }
 
     /// <summary>The Xen that both live in.</summary>

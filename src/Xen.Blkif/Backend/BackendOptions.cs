@@ -56,7 +56,14 @@ public sealed record BackendOptions
     /// Requests of more than 11 segments under way at once, at most; 0 for as many as there may be requests. Each has up to 1 MiB of memory,
     /// taken when there are first so many. While the most are under way, the guest's further requests wait, of whatever size.
     /// </summary>
-    public int MaxIndirectRequests { get; init; } = 16;
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public int MaxIndirectRequests
+    {
+        get;
+        init => field = value >= 0
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "Large requests under way are at most a positive number, or 0.");
+    } = 16;
 
     /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
     public bool AllowsDiscard { get; init; } = true;

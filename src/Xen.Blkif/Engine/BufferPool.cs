@@ -6,7 +6,7 @@ namespace Xen.Blkif.Engine;
 /// <summary>Buffers for those requests that carry more than every slot has room for: made as they are needed, then used again and again.</summary>
 internal sealed unsafe class BufferPool : IDisposable
 {
-    private readonly int _length;
+    private readonly Func<NativeBuffer> _make;
     private readonly NativeBuffer[] _made;
     private int _madeCount;
 
@@ -14,11 +14,11 @@ internal sealed unsafe class BufferPool : IDisposable
     private readonly nint[] _free;
     private int _freeCount;
 
-    /// <param name="length">Bytes of each buffer.</param>
+    /// <param name="make">Makes a buffer.</param>
     /// <param name="capacity">Buffers, at most.</param>
-    public BufferPool(int length, int capacity)
+    public BufferPool(Func<NativeBuffer> make, int capacity)
     {
-        _length = length;
+        _make = make;
         _made = new NativeBuffer[capacity];
         _free = new nint[capacity];
     }
@@ -30,16 +30,26 @@ internal sealed unsafe class BufferPool : IDisposable
     public bool IsExhausted => _freeCount == 0 && _madeCount == _made.Length;
 
     /// <summary>Takes a buffer. Allocates where there was never one more in use than now.</summary>
-    /// <returns>Its first byte, at the start of a page. It holds what its last user has left.</returns>
-    public byte* Rent()
+    /// <returns>
+    /// Its first byte, at the start of a page, or null where the system has no memory for it. It holds what its last user has left.
+    /// </returns>
+    public byte* TryRent()
     {
         Debug.Assert(!IsExhausted, "Ask IsExhausted first.");
         if (_freeCount > 0)
             return (byte*)_free[--_freeCount];
 
-        var buffer = new NativeBuffer(_length);
-        _made[_madeCount++] = buffer;
-        return buffer.Start;
+        try
+        {
+            NativeBuffer buffer = _make();
+            _made[_madeCount++] = buffer;
+            return buffer.Start;
+        }
+        catch (OutOfMemoryException)
+        {
+            // Not the end of the device: small requests have their memory already, and there may be more of it for the next large one.
+            return null;
+        }
     }
 
     public void Return(byte* buffer)

@@ -30,6 +30,12 @@ internal sealed partial class EngineLog(ILogger logger, string device)
             LogTargetThrew(exception, device, suppressed);
     }
 
+    public void OutOfMemory(int segments)
+    {
+        if (_failures.TrySpend(out long suppressed))
+            LogOutOfMemory(device, segments, suppressed);
+    }
+
     [LoggerMessage(10, LogLevel.Warning, "{Device}: request refused: {Refusal} (operation {Operation}, sector {Sector}; {Suppressed} lines left out before)")]
     private partial void LogRefused(string device, Refusal refusal, byte operation, ulong sector, long suppressed);
 
@@ -38,4 +44,7 @@ internal sealed partial class EngineLog(ILogger logger, string device)
 
     [LoggerMessage(12, LogLevel.Error, "{Device}: {Kind} of {Length} bytes at byte {Offset} ended as {Status} ({Suppressed} lines left out before)")]
     private partial void LogFailed(string device, BlockRequestKind kind, long length, long offset, BlockStatus status, long suppressed);
+
+    [LoggerMessage(13, LogLevel.Error, "{Device}: no memory for a request of {Segments} segments, which fails ({Suppressed} lines left out before)")]
+    private partial void LogOutOfMemory(string device, int segments, long suppressed);
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Memory;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 
@@ -50,4 +51,7 @@ public sealed record EngineSettings
 
     /// <summary>What says it, where several engines of one device share a budget of lines.</summary>
     internal EngineLog? Log { get; init; }
+
+    /// <summary>Makes memory for so many bytes of data, or throws an <see cref="OutOfMemoryException"/>.</summary>
+    internal Func<long, NativeBuffer> MakeBuffer { get; init; } = length => new NativeBuffer(length);
 }

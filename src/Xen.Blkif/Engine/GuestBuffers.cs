@@ -22,16 +22,16 @@ internal sealed unsafe class GuestBuffers : IDisposable
     private readonly BufferPool _indirect;
 
     /// <summary>Takes address space for the worst case of requests without indirect segments; pages are used as requests need them.</summary>
-    /// <param name="grants">The grant table.</param>
-    /// <param name="domain">The guest.</param>
+    /// <param name="settings">The grant table, the guest, and what makes memory.</param>
     /// <param name="slots">Requests that can be under way at once.</param>
     /// <param name="indirect">Indirect ones that can be, at least 1.</param>
-    public GuestBuffers(IGrantTable grants, DomainId domain, int slots, int indirect)
+    public GuestBuffers(EngineSettings settings, int slots, int indirect)
     {
-        _domain = domain;
-        _batch = new GrantCopyBatch(grants);
-        _memory = new NativeBuffer((long)slots * SlotLength);
-        _indirect = new BufferPool(IndirectLength, indirect);
+        Func<long, NativeBuffer> make = settings.MakeBuffer;
+        _domain = settings.Domain;
+        _batch = new GrantCopyBatch(settings.Grants);
+        _memory = make((long)slots * SlotLength);
+        _indirect = new BufferPool(() => make(IndirectLength), indirect);
     }
 
     /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
@@ -40,12 +40,17 @@ internal sealed unsafe class GuestBuffers : IDisposable
     /// <summary>Gives a slot room for an indirect request, and notes that its segments are to come out of the guest with the next <see cref="Copy"/>.</summary>
     /// <param name="slot">The slot; its number of segments is known.</param>
     /// <param name="page">The guest's page that holds them.</param>
+    /// <returns>False where there is no memory for it; then nothing is noted.</returns>
     // Only so many bytes as there are segments, and only once: what the guest does to the page afterwards changes nothing.
-    public void GatherSegments(RequestSlot* slot, GrantReference page)
+    public bool TryGatherSegments(RequestSlot* slot, GrantReference page)
     {
-        slot->Rented = _indirect.Rent();
+        slot->Rented = _indirect.TryRent();
+        if (slot->Rented == null)
+            return false;
+
         slot->Segments = (BlkifSegment*)slot->Rented;
         _batch.Add(slot, GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, slot->SegmentCount * sizeof(BlkifSegment)));
+        return true;
     }
 
     /// <summary>Gives a slot its buffer for data.</summary>

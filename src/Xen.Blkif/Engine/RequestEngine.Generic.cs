@@ -41,7 +41,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         int slots = settings.MaxRequests > 0 ? Math.Min(settings.MaxRequests, (int)_ring.Size) : (int)_ring.Size;
         _pool = new RequestPool<TRequest>(slots);
         int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(settings.MaxIndirectRequests, slots) : slots;
-        _guest = new GuestBuffers(settings.Grants, settings.Domain, slots, indirect);
+        _guest = new GuestBuffers(settings, slots, indirect);
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);

@@ -36,11 +36,11 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             slot->Status = BlkifStatus.Okay;
             slot->SegmentCount = request.SegmentCount;
             _taken[_takenCount++] = index;
-            if (request.AwaitsSegments)
-                _guest.GatherSegments(slot, copy->IndirectReference);
-            else
-                Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
             indirect |= request.AwaitsSegments;
+            if (!request.AwaitsSegments)
+                Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
+            else if (!_guest.TryGatherSegments(slot, copy->IndirectReference))
+                Fail(slot);
         }
 
         if (indirect)
@@ -81,6 +81,13 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     {
         slot->Status = Refusals.StatusOf(slot->Refusal);
         _log.Refused(slot->Refusal, copy->Operation, copy->SectorNumber);
+    }
+
+    // For want of memory, for a request that is as good as any.
+    private void Fail(RequestSlot* slot)
+    {
+        slot->Status = BlkifStatus.Error;
+        _log.OutOfMemory(slot->SegmentCount);
     }
 
     /// <summary>Brings the data of writes out of the guest, for all of them at once.</summary>

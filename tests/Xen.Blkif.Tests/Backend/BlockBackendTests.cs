@@ -249,7 +249,8 @@ internal sealed class BlockBackendTests
         Action[] settings =
         [
             () => _ = new BackendOptions { MaxRingPageOrder = -1 }, () => _ = new BackendOptions { MaxRingPageOrder = 5 },
-            () => _ = new BackendOptions { MaxRequests = -1 }, () => _ = new BackendOptions { DetachTimeout = TimeSpan.FromSeconds(-5) },
+            () => _ = new BackendOptions { MaxRequests = -1 }, () => _ = new BackendOptions { MaxIndirectRequests = -1 },
+            () => _ = new BackendOptions { DetachTimeout = TimeSpan.FromSeconds(-5) },
             () => _ = new BackendOptions { DetachTimeout = TimeSpan.FromDays(2) }, () => _ = new BackendOptions { BackendType = "" },
             () => _ = new BackendOptions { BackendType = "../x" }, () => _ = new BackendOptions { BackendType = "a/b" },
         ];

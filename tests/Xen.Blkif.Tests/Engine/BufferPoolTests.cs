@@ -1,4 +1,5 @@
 using Xen.Blkif.Engine;
+using Xen.Blkif.Memory;
 
 namespace Xen.Blkif.Tests.Engine;
 
@@ -9,12 +10,12 @@ internal sealed unsafe class BufferPoolTests
     [Test]
     public void There_is_no_buffer_before_one_is_needed_and_never_more_than_were_needed_at_once()
     {
-        using var pool = new BufferPool(8192, 3);
+        using var pool = new BufferPool(() => new NativeBuffer(8192), 3);
         Assert.That(pool.Made, Is.Zero);
         for (int round = 0; round < 10; round++)
         {
-            byte* one = pool.Rent();
-            byte* two = pool.Rent();
+            byte* one = pool.TryRent();
+            byte* two = pool.TryRent();
             pool.Return(one);
             pool.Return(two);
         }
@@ -25,11 +26,11 @@ internal sealed unsafe class BufferPoolTests
     [Test]
     public void Buffers_in_use_at_once_are_page_aligned_and_share_no_byte()
     {
-        using var pool = new BufferPool(8192, 4);
+        using var pool = new BufferPool(() => new NativeBuffer(8192), 4);
         var starts = new List<nint>();
         while (!pool.IsExhausted)
         {
-            byte* buffer = pool.Rent();
+            byte* buffer = pool.TryRent();
             new Span<byte>(buffer, 8192).Fill((byte)starts.Count);
             starts.Add((nint)buffer);
         }
@@ -45,11 +46,22 @@ internal sealed unsafe class BufferPoolTests
     [Test]
     public void A_pool_that_is_exhausted_has_room_again_when_a_buffer_returns()
     {
-        using var pool = new BufferPool(4096, 1);
-        byte* only = pool.Rent();
+        using var pool = new BufferPool(() => new NativeBuffer(4096), 1);
+        byte* only = pool.TryRent();
         Assert.That(pool.IsExhausted, Is.True);
         pool.Return(only);
         Assert.That(pool.IsExhausted, Is.False);
-        Assert.That((nint)pool.Rent(), Is.EqualTo((nint)only));
+        Assert.That((nint)pool.TryRent(), Is.EqualTo((nint)only));
+    }
+
+    [Test]
+    public void A_buffer_that_there_is_no_memory_for_is_none_and_the_next_one_may_be()
+    {
+        bool hasMemory = false;
+        using var pool = new BufferPool(() => hasMemory ? new NativeBuffer(4096) : throw new InsufficientMemoryException(), 1);
+        Assert.That(pool.TryRent() == null, Is.True);
+        Assert.That((pool.IsExhausted, pool.Made), Is.EqualTo((false, 0)));
+        hasMemory = true;
+        Assert.That(pool.TryRent() == null, Is.False);
     }
 }

@@ -1,7 +1,10 @@
+using Microsoft.Extensions.Logging;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Memory;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
+using Xen.Blkif.Tests.Backend;
 using Xen.Blkif.Tests.Testing;
 
 namespace Xen.Blkif.Tests.Engine;
@@ -353,6 +356,37 @@ internal sealed class IndirectRequestTests(BlkifProtocol protocol)
         target.CompleteAll();
         pair.Run();
         Assert.That(Responses(pair).Single().Id, Is.EqualTo(1));
+    }
+
+    [Test]
+    public void A_request_that_there_is_no_memory_for_fails_alone_and_the_log_says_so_at_a_bounded_rate()
+    {
+        bool hasMemory = true;
+        var log = new LogLines();
+        using var pair = new QueuePair(new MemoryTarget(DiskLength), Options, logger: log.CreateLogger("engine"), configure: settings => settings with
+        {
+            MakeBuffer = length => hasMemory ? new NativeBuffer(length) : throw new InsufficientMemoryException(),
+        });
+        hasMemory = false;
+        for (int round = 0; round < 100; round++)
+        {
+            pair.Frontend.PutIndirect(BlkifOperation.Read, 0, 0, Pages(pair.Frontend, 0, 12));
+            pair.Frontend.Put(BlkifOperation.Read, 1, 0, 4096);
+            pair.Run();
+            Assert.That(Responses(pair), Is.EquivalentTo(new[]
+            {
+                new FrontendCompletion(0, BlkifOperation.Read, BlkifStatus.Error),
+                new FrontendCompletion(1, BlkifOperation.Read, BlkifStatus.Okay),
+            }));
+        }
+
+        Assert.That((pair.Engine.Statistics.Reads.Failed, pair.Engine.Statistics.Reads.Done), Is.EqualTo((100, 100)));
+        Assert.That(log.AtLeast(LogLevel.Error).Count(line => line.Contains("no memory for a request of 12 segments", StringComparison.Ordinal)), Is.InRange(1, 11));
+
+        hasMemory = true;
+        pair.Frontend.PutIndirect(BlkifOperation.Read, 0, 0, Pages(pair.Frontend, 0, 12));
+        pair.Run();
+        Assert.That(Responses(pair).Single().Status, Is.EqualTo(BlkifStatus.Okay));
     }
 
     [Test]
