@@ -39,6 +39,10 @@ public class EngineAloneBenchmarks
 
         public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
 
+        public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.TryMap(domain, references, writable);
+
+        public bool TryUnmap(nint address, int pages) => real.TryUnmap(address, pages);
+
         public bool Copy(Span<GrantCopySegment> segments) => true;
     }
 

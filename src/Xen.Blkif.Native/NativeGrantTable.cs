@@ -24,14 +24,7 @@ internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
     /// <inheritdoc/>
     public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
     {
-        // SAFETY: a GrantReference is one uint; the library reads as many as it is told.
-        nint address;
-        fixed (GrantReference* first = references)
-        {
-            address = LibXenGnttab.MapDomainGrantRefs(
-                _raw, (uint)references.Length, domain.Value, (uint*)first, writable ? LibXenGnttab.ProtRead | LibXenGnttab.ProtWrite : LibXenGnttab.ProtRead);
-        }
-
+        nint address = TryMap(domain, references, writable);
         if (address == 0)
             throw NativeFailure.Of($"Grant references {string.Join(", ", references.ToArray())} of domain {domain} cannot be mapped");
         return new Mapping(_handle, address, references.Length);
@@ -47,6 +40,20 @@ internal sealed unsafe class NativeGrantTable : IGrantTable, IDisposable
             : 0;
         return address != 0 ? new Mapping(_handle, address, references.Length) : Map(domain, references, writable: true);
     }
+
+    /// <inheritdoc/>
+    public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
+    {
+        // SAFETY: a GrantReference is one uint; the library reads as many as it is told.
+        fixed (GrantReference* first = references)
+        {
+            return LibXenGnttab.MapDomainGrantRefs(
+                _raw, (uint)references.Length, domain.Value, (uint*)first, writable ? LibXenGnttab.ProtRead | LibXenGnttab.ProtWrite : LibXenGnttab.ProtRead);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryUnmap(nint address, int pages) => LibXenGnttab.Unmap(_raw, address, (uint)pages) == 0;
 
     /// <inheritdoc/>
     public bool Copy(Span<GrantCopySegment> segments)

@@ -89,22 +89,32 @@ internal sealed class GuestGrants
         return GrantStatus.Okay;
     }
 
-    public nint Map(ReadOnlySpan<GrantReference> references, DomainId by, bool writable, Func<DomainId, GrantReference, GrantStatus>? fault)
+    /// <summary>Maps, and allocates nothing.</summary>
+    /// <returns>The address, or 0 where one of the references cannot be mapped: then that one and the reason.</returns>
+    public nint TryMap(
+        ReadOnlySpan<GrantReference> references,
+        DomainId by,
+        bool writable,
+        Func<DomainId, GrantReference, GrantStatus>? fault,
+        out GrantReference refused,
+        out GrantStatus status)
     {
-        var pages = new int[references.Length];
+        Span<int> pages = stackalloc int[references.Length];
+        refused = references[0];
         lock (_free)
         {
             // Asked inside the lock: a guest that died since it was looked up must not be left mapped with its memory given back.
-            if (_dead)
-                throw Refusal(Domain, references[0], GrantStatus.BadDomain);
-            for (var i = 0; i < pages.Length; i++)
+            status = _dead ? GrantStatus.BadDomain : GrantStatus.Okay;
+            for (var i = 0; i < pages.Length && status == GrantStatus.Okay; i++)
             {
-                var status = fault?.Invoke(Domain, references[i]) ?? GrantStatus.Okay;
+                refused = references[i];
+                status = fault?.Invoke(Domain, refused) ?? GrantStatus.Okay;
                 if (status == GrantStatus.Okay)
-                    status = Check(references[i], by, writable, out pages[i]);
-                if (status != GrantStatus.Okay)
-                    throw Refusal(Domain, references[i], status);
+                    status = Check(refused, by, writable, out pages[i]);
             }
+
+            if (status != GrantStatus.Okay)
+                return 0;
 
             var address = _memory.Map(pages, writable);
             foreach (var reference in references)
@@ -114,7 +124,7 @@ internal sealed class GuestGrants
         }
     }
 
-    public void Unmap(nint address, GrantReference[] references)
+    public void Unmap(nint address, ReadOnlySpan<GrantReference> references)
     {
         lock (_free)
         {

@@ -13,6 +13,7 @@ public sealed class SimulatedGrantTable : IGrantTable
 {
     private readonly DomainId _self;
     private readonly SimulatedXenLimits _limits;
+    private readonly RequestMappings _requestMappings = new();
 
     // Never changed once it is published: a copy looks guests up without a lock.
     private Dictionary<ushort, GuestGrants> _guests = [];
@@ -28,7 +29,7 @@ public sealed class SimulatedGrantTable : IGrantTable
     /// <summary>Pages that are mapped now. A page that is mapped twice counts twice.</summary>
     public int MappedPages => Volatile.Read(ref _mappedPages); // Acquire: no later read of the caller moves before this one.
 
-    /// <summary>Calls of <see cref="Map"/> and <see cref="MapRing"/> that succeeded.</summary>
+    /// <summary>Calls of <see cref="Map"/>, <see cref="MapRing"/> and <see cref="TryMap"/> that succeeded.</summary>
     public long Maps => Interlocked.Read(ref _maps); // Whole also where a process has 32 bits, as the three below.
 
     /// <summary>Calls of <see cref="Copy"/>.</summary>
@@ -46,6 +47,12 @@ public sealed class SimulatedGrantTable : IGrantTable
     public Func<DomainId, GrantReference, GrantStatus>? MapFault { get; set; }
 
     /// <summary>
+    /// Asked for each page that <see cref="TryUnmap"/> is to unmap: <see cref="GrantStatus.Okay"/> lets it pass, anything else fails the whole
+    /// call, which can be made again.
+    /// </summary>
+    public Func<DomainId, GrantReference, GrantStatus>? UnmapFault { get; set; }
+
+    /// <summary>
     /// Asked for each piece that is to be copied: <see cref="GrantStatus.Okay"/> lets it pass, anything else becomes its status.
     /// </summary>
     public Func<DomainId, GrantReference, GrantStatus>? CopyFault { get; set; }
@@ -53,30 +60,42 @@ public sealed class SimulatedGrantTable : IGrantTable
     /// <inheritdoc/>
     public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
     {
-        if (references.IsEmpty)
-            throw new ArgumentException("At least one page is mapped.", nameof(references));
-        if (!Guests().TryGetValue(domain.Value, out var guest))
-            throw GuestGrants.Refusal(domain, references[0], GrantStatus.BadDomain);
+        var address = MapPages(domain, references, writable, out var guest, out var refused, out var status);
+        if (address != 0)
+            return new SimulatedGrantMapping(this, guest!, references.ToArray(), address);
+        throw status == GrantStatus.NoDeviceSpace
+            ? new HypervisorException($"{references.Length} pages of domain {domain} cannot be mapped: the limit is {_limits.MappedPages} pages in all.")
+            : GuestGrants.Refusal(domain, refused, status);
+    }
 
-        // Interlocked: the pages are counted before they are mapped, so that two threads cannot both pass the limit with the last page.
-        var total = Interlocked.Add(ref _mappedPages, references.Length);
+    /// <inheritdoc/>
+    public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
+    {
         try
         {
-            if (total > _limits.MappedPages)
-            {
-                throw new HypervisorException(
-                    $"{references.Length} pages of domain {domain} cannot be mapped: the limit is {_limits.MappedPages} pages in all.");
-            }
-
-            var address = guest.Map(references, _self, writable, MapFault);
-            _ = Interlocked.Increment(ref _maps); // A count from many threads; orders nothing.
-            return new SimulatedGrantMapping(this, guest, references.ToArray(), address);
+            var address = MapPages(domain, references, writable, out var guest, out _, out _);
+            if (address != 0)
+                _requestMappings.Add(address, guest!, references);
+            return address;
         }
-        catch
+        catch (HypervisorException)
         {
-            _ = Interlocked.Add(ref _mappedPages, -references.Length); // Takes back what was counted above; orders nothing.
-            throw;
+            // The system has no room for the mapping.
+            return 0;
         }
+    }
+
+    /// <inheritdoc/>
+    public bool TryUnmap(nint address, int pages)
+    {
+        var mapping = _requestMappings.Take(address, pages, UnmapFault);
+        if (mapping is null)
+            return false;
+
+        mapping.Guest.Unmap(address, mapping.References);
+        Unmapped(pages);
+        _requestMappings.Recycle(mapping);
+        return true;
     }
 
     /// <inheritdoc/>
@@ -145,6 +164,34 @@ public sealed class SimulatedGrantTable : IGrantTable
         else
             guest.Memory.CopyOut(page, segment.Offset, segment.LocalAddress, segment.Length);
         return GrantStatus.Okay;
+    }
+
+    private nint MapPages(
+        DomainId domain, ReadOnlySpan<GrantReference> references, bool writable, out GuestGrants? guest, out GrantReference refused, out GrantStatus status)
+    {
+        if (references.IsEmpty)
+            throw new ArgumentException("At least one page is mapped.", nameof(references));
+        refused = references[0];
+        status = GrantStatus.BadDomain;
+        if (!Guests().TryGetValue(domain.Value, out guest))
+            return 0;
+
+        // Interlocked: the pages are counted before they are mapped, so that two threads cannot both pass the limit with the last page.
+        var total = Interlocked.Add(ref _mappedPages, references.Length);
+        status = GrantStatus.NoDeviceSpace;
+        nint address = 0;
+        try
+        {
+            if (total <= _limits.MappedPages)
+                address = guest.TryMap(references, _self, writable, MapFault, out refused, out status);
+        }
+        finally
+        {
+            // Counts from many threads, the second taking back what was counted above; they order nothing.
+            _ = address != 0 ? Interlocked.Increment(ref _maps) : Interlocked.Add(ref _mappedPages, -references.Length);
+        }
+
+        return address;
     }
 
     // Acquire: what is in the dictionary is read after the reference to it. Pairs with the writes in Add and Remove.

@@ -23,6 +23,19 @@ public interface IGrantTable
     /// <exception cref="HypervisorException">As in <see cref="Map"/>.</exception>
     IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel);
 
+    /// <summary>Maps granted pages as <see cref="Map"/> does, for one request: on its path, so that it does not throw and does not allocate.</summary>
+    /// <param name="domain">The domain that granted them.</param>
+    /// <param name="references">One reference a page, 1 to 256; the same may be there more than once.</param>
+    /// <param name="writable">Whether this domain may write to the pages; refused where a grant is read-only.</param>
+    /// <returns>The address of the first byte of the first page, or 0 where one of them cannot be mapped; then none is.</returns>
+    nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable);
+
+    /// <summary>Unmaps what one call of <see cref="TryMap"/> has mapped. A later access to the addresses ends the process.</summary>
+    /// <param name="address">What that call returned.</param>
+    /// <param name="pages">As many as that call was given.</param>
+    /// <returns>False where the hypervisor refuses: then they stay mapped.</returns>
+    bool TryUnmap(nint address, int pages);
+
     /// <summary>Copies between local memory and granted pages, without mapping them.</summary>
     /// <param name="segments">The pieces; each gets its own <see cref="GrantCopySegment.Status"/>.</param>
     /// <returns>Whether every piece was copied. A piece that fails leaves the others alone.</returns>

@@ -514,6 +514,10 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
 
         public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
 
+        public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.TryMap(domain, references, writable);
+
+        public bool TryUnmap(nint address, int pages) => real.TryUnmap(address, pages);
+
         public bool Copy(Span<GrantCopySegment> segments) => false;
     }
 
@@ -522,6 +526,10 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
         public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.Map(domain, references, writable);
 
         public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
+
+        public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.TryMap(domain, references, writable);
+
+        public bool TryUnmap(nint address, int pages) => real.TryUnmap(address, pages);
 
         public bool Copy(Span<GrantCopySegment> segments)
         {
