@@ -1,9 +1,10 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using Xen.Blkif.Memory;
 
 namespace Xen.Blkif.Targets.Async;
 
-/// <summary>One request under way in a target with tasks: calls it for each piece of memory in turn. Reused, so that it allocates nothing.</summary>
+/// <summary>One request under way in a target with tasks: one call, whatever pieces its memory is in. Reused, so that it allocates nothing.</summary>
 #pragma warning disable CA1001 // the view owns nothing: the memory it shows is the request's
 internal sealed class AsyncSlot
 #pragma warning restore CA1001
@@ -14,8 +15,9 @@ internal sealed class AsyncSlot
     private readonly Action _resume;
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter;
     private BlockIo _io;
-    private int _vector;
-    private long _offset;
+
+    // The data in one piece, where the request has it in several: a call for each would cost a wait for each.
+    private byte[]? _gathered;
 
     public AsyncSlot(AsyncBlockTarget target, IBlockCompletions completions)
     {
@@ -29,65 +31,95 @@ internal sealed class AsyncSlot
     public BlockStatus Start(in BlockIo io)
     {
         _io = io;
-        _vector = 0;
-        _offset = io.Offset;
-        return Advance(resumed: false);
+        try
+        {
+#pragma warning disable CA2012 // consumed once, by this awaiter; a field, so that no closure is needed
+            _awaiter = Call().ConfigureAwait(false).GetAwaiter();
+#pragma warning restore CA2012
+            if (!_awaiter.IsCompleted)
+            {
+                // The last thing to be done here: the task may complete, and the slot be used again, before the call returns.
+                _awaiter.UnsafeOnCompleted(_resume);
+                return BlockStatus.Pending;
+            }
+        }
+#pragma warning disable CA1031 // whatever a user's target throws, the guest gets its answer
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return End(StatusOf(e));
+        }
+
+        return Finish();
     }
 
     private void Resume()
     {
-        BlockStatus status = Advance(resumed: true);
-        if (status != BlockStatus.Pending)
-            _completions.Complete(_io.Slot, status);
+        BlockStatus status = Finish();
+        _completions.Complete(_io.Slot, status);
     }
 
-    private BlockStatus Advance(bool resumed)
+    private BlockStatus Finish()
     {
         try
         {
-            if (resumed)
-                _awaiter.GetResult();
-
-            while (_vector == 0 || _vector < _io.VectorCount)
-            {
-#pragma warning disable CA2012 // consumed once, by this awaiter; a field, so that no closure is needed
-                _awaiter = Call(_vector++).ConfigureAwait(false).GetAwaiter();
-#pragma warning restore CA2012
-                if (!_awaiter.IsCompleted)
-                {
-                    // The last thing to be done here: the task may complete, and this run on another thread, before the call returns.
-                    _awaiter.UnsafeOnCompleted(_resume);
-                    return BlockStatus.Pending;
-                }
-
-                _awaiter.GetResult();
-            }
-
-            return BlockStatus.Okay;
+            _awaiter.GetResult();
+            if (_gathered is not null && _io.Kind == BlockIoKind.Read)
+                Scatter(_gathered);
+            return End(BlockStatus.Okay);
         }
-        catch (NotSupportedException)
-        {
-            return BlockStatus.NotSupported;
-        }
-#pragma warning disable CA1031 // whatever a user's target throws, the guest gets its answer
-        catch (Exception)
+#pragma warning disable CA1031 // as in Start
+        catch (Exception e)
 #pragma warning restore CA1031
         {
-            return BlockStatus.Error;
+            return End(StatusOf(e));
         }
     }
 
-    private ValueTask Call(int index)
+    private BlockStatus End(BlockStatus status)
+    {
+        if (_gathered is not null)
+            ArrayPool<byte>.Shared.Return(_gathered);
+        _gathered = null;
+        return status;
+    }
+
+    private static BlockStatus StatusOf(Exception exception) => exception is NotSupportedException ? BlockStatus.NotSupported : BlockStatus.Error;
+
+    private ValueTask Call()
     {
         if (_io.Kind == BlockIoKind.Flush)
             return _target.FlushAsync();
         if (_io.Kind == BlockIoKind.Discard)
             return _target.DiscardAsync(_io.Offset, _io.Length);
 
-        IoVector vector = _io.Vectors[index];
-        Memory<byte> memory = _view.PointAt(vector.Address, (int)vector.Length);
-        long offset = _offset;
-        _offset += vector.Length;
-        return _io.Kind == BlockIoKind.Read ? _target.ReadAsync(offset, memory) : _target.WriteAsync(offset, memory);
+        Memory<byte> memory = _io.VectorCount == 1 ? _view.PointAt(_io.Vectors[0].Address, (int)_io.Length) : Gather();
+        return _io.Kind == BlockIoKind.Read ? _target.ReadAsync(_io.Offset, memory) : _target.WriteAsync(_io.Offset, memory);
+    }
+
+    private Memory<byte> Gather()
+    {
+        _gathered = ArrayPool<byte>.Shared.Rent((int)_io.Length);
+        Memory<byte> memory = _gathered.AsMemory(0, (int)_io.Length);
+        if (_io.Kind == BlockIoKind.Read)
+            return memory;
+
+        Span<byte> rest = memory.Span;
+        foreach (IoVector vector in _io.Vectors)
+        {
+            vector.Span.CopyTo(rest);
+            rest = rest.Slice((int)vector.Length);
+        }
+
+        return memory;
+    }
+
+    private void Scatter(ReadOnlySpan<byte> rest)
+    {
+        foreach (IoVector vector in _io.Vectors)
+        {
+            rest.Slice(0, (int)vector.Length).CopyTo(vector.Span);
+            rest = rest.Slice((int)vector.Length);
+        }
     }
 }

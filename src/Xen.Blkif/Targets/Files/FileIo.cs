@@ -26,25 +26,14 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
 
     private BlockStatus Transfer(in BlockIo io)
     {
-        long offset = io.Offset;
         switch (io.Kind)
         {
             case BlockIoKind.Read:
-                foreach (IoVector vector in io.Vectors)
-                {
-                    file.Read(vector.Span, offset);
-                    offset += vector.Length;
-                }
-
+                file.Read(io.Vectors, io.Offset);
                 return BlockStatus.Okay;
 
             case BlockIoKind.Write:
-                foreach (IoVector vector in io.Vectors)
-                {
-                    file.Write(vector.Span, offset);
-                    offset += vector.Length;
-                }
-
+                file.Write(io.Vectors, io.Offset);
                 return BlockStatus.Okay;
 
             case BlockIoKind.Flush:
@@ -52,7 +41,7 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
                 return BlockStatus.Okay;
 
             default:
-                return file.TryPunchHole(offset, io.Length) ? BlockStatus.Okay : BlockStatus.NotSupported;
+                return file.TryPunchHole(io.Offset, io.Length) ? BlockStatus.Okay : BlockStatus.NotSupported;
         }
     }
 

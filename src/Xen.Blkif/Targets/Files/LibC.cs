@@ -12,6 +12,9 @@ internal static unsafe class LibC
 
     public const int Interrupted = 4; // EINTR
 
+    /// <summary>The most pieces of memory that one call takes (IOV_MAX).</summary>
+    public const int MostVectors = 1024;
+
     [DllImport("libc", EntryPoint = "fallocate64", SetLastError = true)]
     public static extern int Fallocate(SafeHandle file, int mode, long offset, long length);
 
@@ -20,6 +23,12 @@ internal static unsafe class LibC
 
     [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
     public static extern int Sync(SafeHandle file);
+
+    [DllImport("libc", EntryPoint = "preadv64", SetLastError = true)]
+    public static extern nint ReadMany(SafeHandle file, IoVector* vectors, int count, long offset);
+
+    [DllImport("libc", EntryPoint = "pwritev64", SetLastError = true)]
+    public static extern nint WriteMany(SafeHandle file, IoVector* vectors, int count, long offset);
 
 #if NETSTANDARD
     [DllImport("libc", EntryPoint = "pread64", SetLastError = true)]

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Xen.Blkif.Targets.Files;
 
 /// <summary>An open image: reads and writes at a position, from any number of threads at once, without allocating.</summary>
-internal sealed class PositionalFile : IDisposable
+internal sealed partial class PositionalFile : IDisposable
 {
     private readonly SafeFileHandle _handle;
 #if NETSTANDARD
