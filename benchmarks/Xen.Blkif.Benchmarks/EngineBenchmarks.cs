@@ -1,11 +1,12 @@
 using BenchmarkDotNet.Attributes;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
 
 namespace Xen.Blkif.Benchmarks;
 
-/// <summary>A request's whole way: frontend, ring, parser, engine, grant copy, target and back. Per request, everything on one thread.</summary>
+/// <summary>A request's whole way: frontend, ring, parser, engine, guest memory, target and back. Per request, everything on one thread.</summary>
 public class EngineBenchmarks
 {
     private IBlockTarget _target = null!;
@@ -23,11 +24,18 @@ public class EngineBenchmarks
     [Params(1, 8, 32)]
     public int Batch { get; set; }
 
+    /// <summary>How the data gets to the target and back.</summary>
+    [Params(GuestMemoryAccess.Copy, GuestMemoryAccess.Persistent)]
+    public GuestMemoryAccess GuestMemory { get; set; }
+
     [GlobalSetup]
     public void Setup()
     {
         _target = new MemoryTarget(1 << 20);
-        _pair = new QueuePair(_target, new FrontendOptions { Protocol = Protocol, MaxIndirectSegments = Segments });
+        _pair = new QueuePair(
+            _target,
+            new FrontendOptions { Protocol = Protocol, MaxIndirectSegments = Segments },
+            configure: settings => settings with { GuestMemory = GuestMemory });
     }
 
     [GlobalCleanup]

@@ -12,8 +12,9 @@ namespace Xen.Blkif.Testing;
 public abstract class FrontendQueue : IDisposable
 {
     private readonly SimulatedGuest _guest;
-    private readonly List<GrantReference> _grants = [];
+    private readonly DomainId _backend;
     private readonly BlkifSegment[] _segments;
+    private readonly GrantReference[] _ringGrants;
     private readonly GrantReference[] _pageGrants;
     private readonly GrantReference[] _segmentGrants = [];
     private readonly int _ringPage;
@@ -27,18 +28,19 @@ public abstract class FrontendQueue : IDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.Depth, $"The depth is from 1 to the {ringSize} slots of the ring.");
 
         _guest = guest;
+        _backend = backend;
         Depth = options.Depth;
         MaxSegments = SegmentsOf(options);
         _segments = new BlkifSegment[MaxSegments];
         _ringPages = 1 << options.RingPageOrder;
         _ringPage = guest.AllocatePages(_ringPages);
         _dataPage = guest.AllocatePages(Depth * MaxSegments);
-        RingReferences = Grant(backend, _ringPage, _ringPages);
-        _pageGrants = Grant(backend, _dataPage, Depth * MaxSegments);
+        _ringGrants = Grant(_ringPage, _ringPages);
+        _pageGrants = Grant(_dataPage, Depth * MaxSegments);
         if (MaxSegments > BlkifLimits.MaxSegments)
         {
             _segmentPage = guest.AllocatePages(Depth);
-            _segmentGrants = Grant(backend, _segmentPage, Depth);
+            _segmentGrants = Grant(_segmentPage, Depth);
         }
 
         Channel = guest.AllocateUnbound(backend);
@@ -54,7 +56,7 @@ public abstract class FrontendQueue : IDisposable
     public int Depth { get; }
 
     /// <summary>The grants of the ring's pages.</summary>
-    public IReadOnlyList<GrantReference> RingReferences { get; }
+    public IReadOnlyList<GrantReference> RingReferences => _ringGrants;
 
     /// <summary>The guest's end of the event channel.</summary>
     public SimulatedEventChannel Channel { get; }
@@ -110,6 +112,21 @@ public abstract class FrontendQueue : IDisposable
     /// <summary>The grant of that page.</summary>
     /// <param name="slot">0 to <see cref="Depth"/> less one.</param>
     public GrantReference SegmentGrantOf(int slot) => _segmentGrants[slot];
+
+    /// <summary>
+    /// Takes the grants of a slot's pages back and grants them anew, as a frontend without persistent grants does with each response.
+    /// </summary>
+    /// <param name="slot">0 to <see cref="Depth"/> less one, of no request that is under way.</param>
+    /// <param name="pages">How many of its pages of data; its page for segments too, where it has one.</param>
+    /// <exception cref="InvalidOperationException">The backend still has a page mapped.</exception>
+    public void GrantAnew(int slot, int pages)
+    {
+        int first = PageOf(slot) - _dataPage;
+        for (int i = first; i < first + pages; i++)
+            GrantAnew(ref _pageGrants[i], _dataPage + i);
+        if (_segmentGrants.Length > 0)
+            GrantAnew(ref _segmentGrants[slot], _segmentPage + slot);
+    }
 
     /// <summary>
     /// Puts a read, a write or a flush with data into the ring, between the disk and the start of a slot's buffer. Of more than eleven pages,
@@ -212,13 +229,12 @@ public abstract class FrontendQueue : IDisposable
     public void Dispose()
     {
         Channel.Dispose();
-        foreach (GrantReference grant in _grants)
+        foreach (GrantReference[] grants in new[] { _ringGrants, _pageGrants, _segmentGrants })
         {
-            if (!_guest.TryRevoke(grant))
-                throw new InvalidOperationException($"The backend still maps the page of grant {grant}.");
+            foreach (GrantReference grant in grants)
+                Revoke(grant);
         }
 
-        _grants.Clear();
         _guest.FreePages(_ringPage, _ringPages);
         _guest.FreePages(_dataPage, Depth * MaxSegments);
         if (_segmentGrants.Length > 0)
@@ -239,13 +255,31 @@ public abstract class FrontendQueue : IDisposable
 
     private static int SegmentsOf(FrontendOptions options) => Math.Max(options.MaxIndirectSegments, BlkifLimits.MaxSegments);
 
-    private GrantReference[] Grant(DomainId backend, int page, int count)
+    private GrantReference[] Grant(int page, int count)
     {
         var references = new GrantReference[count];
         for (int i = 0; i < count; i++)
-            references[i] = _guest.Grant(page + i, backend, writable: true);
-        _grants.AddRange(references);
+            references[i] = _guest.Grant(page + i, _backend, writable: true);
         return references;
+    }
+
+    // The new one first: the backend gets to see another reference, not this one again.
+    private void GrantAnew(ref GrantReference grant, int page)
+    {
+        GrantReference fresh = _guest.Grant(page, _backend, writable: true);
+        if (!_guest.TryRevoke(grant))
+        {
+            Revoke(fresh);
+            throw new InvalidOperationException($"The backend still maps the page of grant {grant}.");
+        }
+
+        grant = fresh;
+    }
+
+    private void Revoke(GrantReference grant)
+    {
+        if (!_guest.TryRevoke(grant))
+            throw new InvalidOperationException($"The backend still maps the page of grant {grant}.");
     }
 
     private sealed class Ring<TRequest, TResponse> : FrontendQueue

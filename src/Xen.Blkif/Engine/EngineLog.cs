@@ -36,6 +36,12 @@ internal sealed partial class EngineLog(ILogger logger, string device)
             LogOutOfMemory(device, segments, suppressed);
     }
 
+    public void NotUnmapped(int pages)
+    {
+        if (_failures.TrySpend(out long suppressed))
+            LogNotUnmapped(device, pages, suppressed);
+    }
+
     [LoggerMessage(10, LogLevel.Warning, "{Device}: request refused: {Refusal} (operation {Operation}, sector {Sector}; {Suppressed} lines left out before)")]
     private partial void LogRefused(string device, Refusal refusal, byte operation, ulong sector, long suppressed);
 
@@ -47,4 +53,7 @@ internal sealed partial class EngineLog(ILogger logger, string device)
 
     [LoggerMessage(13, LogLevel.Error, "{Device}: no memory for a request of {Segments} segments, which fails ({Suppressed} lines left out before)")]
     private partial void LogOutOfMemory(string device, int segments, long suppressed);
+
+    [LoggerMessage(14, LogLevel.Error, "{Device}: {Pages} pages of the guest cannot be unmapped and stay with this process ({Suppressed} lines left out before)")]
+    private partial void LogNotUnmapped(string device, int pages, long suppressed);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xen.Blkif.Hypervisor;
@@ -10,6 +11,10 @@ namespace Xen.Blkif.Engine;
 /// <summary>What an engine works with. Everything here belongs to the caller and outlives the engine.</summary>
 public sealed record EngineSettings
 {
+    // Those of Linux's backend: of all requests that a ring of one page has room for, each with 32 pages and one for their segments.
+    internal const int DefaultMaxPersistentGrants = 1056;
+    internal static readonly TimeSpan DefaultPersistentGrantTimeout = TimeSpan.FromSeconds(60);
+
     /// <summary>The layout that the frontend speaks.</summary>
     public required BlkifProtocol Protocol { get; init; }
 
@@ -43,6 +48,15 @@ public sealed record EngineSettings
     /// </summary>
     public int MaxIndirectRequests { get; init; }
 
+    /// <summary>How the data of requests gets to the target and back.</summary>
+    public GuestMemoryAccess GuestMemory { get; init; }
+
+    /// <summary>With persistent grants, the pages that stay mapped for this queue, at most; the data of requests with others is copied.</summary>
+    public int MaxPersistentGrants { get; init; } = DefaultMaxPersistentGrants;
+
+    /// <summary>With persistent grants, how long a page stays mapped that no request uses; or infinite.</summary>
+    public TimeSpan PersistentGrantTimeout { get; init; } = DefaultPersistentGrantTimeout;
+
     /// <summary>What to call the device in logs.</summary>
     public string DeviceName { get; init; } = "vbd";
 
@@ -51,6 +65,13 @@ public sealed record EngineSettings
 
     /// <summary>What says it, where several engines of one device share a budget of lines.</summary>
     internal EngineLog? Log { get; init; }
+
+    /// <summary>The time, in the unit of <see cref="Stopwatch"/>.</summary>
+    internal Func<long> Clock { get; init; } = Stopwatch.GetTimestamp;
+
+    /// <summary><see cref="PersistentGrantTimeout"/> in the unit of <see cref="Clock"/>.</summary>
+    internal long PersistentGrantTicks =>
+        PersistentGrantTimeout == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(PersistentGrantTimeout.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary>Makes memory for so many bytes of data, or throws an <see cref="OutOfMemoryException"/>.</summary>
     internal Func<long, NativeBuffer> MakeBuffer { get; init; } = length => new NativeBuffer(length);

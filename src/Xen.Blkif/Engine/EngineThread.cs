@@ -69,7 +69,7 @@ internal sealed class EngineThread
             }
 
             if (_engine.PrepareToSleep())
-                _channel.Wait(Timeout.Infinite);
+                _channel.Wait(_engine.MaxSleepMilliseconds);
         }
     }
 }

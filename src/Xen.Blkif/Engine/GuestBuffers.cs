@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Memory;
 using Xen.Blkif.Protocol;
@@ -6,73 +7,148 @@ using Xen.Blkif.Targets;
 namespace Xen.Blkif.Engine;
 
 /// <summary>
-/// The way to what a guest keeps outside its ring, by grant copy: its data, and the segments of indirect requests. The only type of the
-/// engine that reaches guest memory. Every slot has a buffer for eleven pages of data; an indirect request rents a larger one.
+/// The way to what a guest keeps outside its ring: its data, and the segments of indirect requests. The only type of the engine that reaches
+/// guest memory. A request's data is copied to and from a buffer, eleven pages for every slot and more that an indirect request rents, or the
+/// target works on the guest's pages themselves.
 /// </summary>
+/// <remarks>
+/// With pages that are mapped, the guest may change data while the target reads it: that harms no one but the guest. What is checked is
+/// copied first, always.
+/// </remarks>
 internal sealed unsafe class GuestBuffers : IDisposable
 {
     private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
 
-    // A page of segments, then the data.
-    private const int IndirectLength = XenPage.Size + (RequestLimits.IndirectSegmentsCeiling * XenPage.Size);
+    // A page of segments, one of vectors, then the data.
+    private const int IndirectVectors = XenPage.Size;
+    private const int IndirectData = 2 * XenPage.Size;
+    private const int IndirectLength = IndirectData + (RequestLimits.IndirectSegmentsCeiling * XenPage.Size);
 
     private readonly DomainId _domain;
+    private readonly GuestMemoryAccess _access;
+    private readonly EngineLog _log;
+    private readonly Func<long> _clock;
     private readonly GrantCopyBatch _batch;
+    private readonly PageMapper _pages;
+    private readonly PersistentGrants? _persistent;
     private readonly NativeBuffer _memory;
+    private readonly NativeBuffer _vectors;
     private readonly BufferPool _indirect;
 
     /// <summary>Takes address space for the worst case of requests without indirect segments; pages are used as requests need them.</summary>
-    /// <param name="settings">The grant table, the guest, and what makes memory.</param>
+    /// <param name="settings">The grant table, the guest, and how to reach it.</param>
+    /// <param name="log">Hears what fails here.</param>
     /// <param name="slots">Requests that can be under way at once.</param>
     /// <param name="indirect">Indirect ones that can be, at least 1.</param>
-    public GuestBuffers(EngineSettings settings, int slots, int indirect)
+    public GuestBuffers(EngineSettings settings, EngineLog log, int slots, int indirect)
     {
         Func<long, NativeBuffer> make = settings.MakeBuffer;
         _domain = settings.Domain;
+        _access = settings.GuestMemory;
+        _log = log;
+        _clock = settings.Clock;
         _batch = new GrantCopyBatch(settings.Grants);
+        _pages = new PageMapper(settings.Grants, settings.Domain, log);
+        if (_access == GuestMemoryAccess.Persistent)
+            _persistent = new PersistentGrants(_pages, settings.MaxPersistentGrants, settings.PersistentGrantTicks, settings.Clock());
         _memory = make((long)slots * SlotLength);
+        _vectors = make((long)slots * BlkifLimits.MaxSegments * sizeof(IoVector));
         _indirect = new BufferPool(() => make(IndirectLength), indirect);
     }
 
     /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
     public bool IsExhausted => _indirect.IsExhausted;
 
-    /// <summary>Gives a slot room for an indirect request, and notes that its segments are to come out of the guest with the next <see cref="Copy"/>.</summary>
+    /// <summary>How long the queue may sleep before <see cref="Tidy"/> has something to do, in milliseconds; -1 for ever.</summary>
+    public int MaxSleepMilliseconds
+    {
+        get
+        {
+            if (_persistent is not { Count: > 0 })
+                return Timeout.Infinite;
+
+            // Rounded up: who wakes a moment too early finds nothing to do.
+            double milliseconds = Math.Ceiling(_persistent.TimeUntilUntidy(_clock()) * 1e3 / Stopwatch.Frequency);
+            return milliseconds < int.MaxValue ? (int)milliseconds : Timeout.Infinite;
+        }
+    }
+
+    /// <summary>Lets go of pages that nobody has used for long, and makes room where there was none. For idle moments.</summary>
+    public void Tidy()
+    {
+        if (_persistent is { Count: > 0 })
+            _persistent.Tidy(_clock());
+    }
+
+    /// <summary>
+    /// Gives a slot room for an indirect request, whose segments come out of the guest now or with the next <see cref="Copy"/>. Where there is
+    /// no memory for it, the request has failed.
+    /// </summary>
     /// <param name="slot">The slot; its number of segments is known.</param>
     /// <param name="page">The guest's page that holds them.</param>
-    /// <returns>False where there is no memory for it; then nothing is noted.</returns>
     // Only so many bytes as there are segments, and only once: what the guest does to the page afterwards changes nothing.
-    public bool TryGatherSegments(RequestSlot* slot, GrantReference page)
+    public void GatherSegments(RequestSlot* slot, GrantReference page)
     {
         slot->Rented = _indirect.TryRent();
         if (slot->Rented == null)
-            return false;
+        {
+            slot->Status = BlkifStatus.Error;
+            _log.OutOfMemory(slot->SegmentCount);
+            return;
+        }
 
         slot->Segments = (BlkifSegment*)slot->Rented;
-        _batch.Add(slot, GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, slot->SegmentCount * sizeof(BlkifSegment)));
-        return true;
+        int length = slot->SegmentCount * sizeof(BlkifSegment);
+        nint mapped = _persistent?.TryHold(page) ?? 0;
+        if (mapped == 0)
+        {
+            _batch.Add(slot, GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, length));
+            return;
+        }
+
+        Buffer.MemoryCopy((void*)mapped, slot->Rented, XenPage.Size, length);
+        _persistent!.Release(page, slot->Started);
     }
 
-    /// <summary>Gives a slot its buffer for data.</summary>
+    /// <summary>Gives a slot vectors for its data. Where its pages have to be mapped and cannot be, the request has failed.</summary>
     public void Attach(int index, RequestSlot* slot)
     {
-        byte* start = slot->Rented == null ? _memory.Start + ((long)index * SlotLength) : slot->Rented + XenPage.Size;
-        slot->Data = new IoVector((nint)start, (nint)slot->Length);
+        slot->Vectors = slot->Rented == null ? (IoVector*)_vectors.Start + (index * BlkifLimits.MaxSegments) : (IoVector*)(slot->Rented + IndirectVectors);
+        slot->VectorCount = 0;
+        slot->IsCopied = false;
+        if (_access == GuestMemoryAccess.Map)
+        {
+            if (!TryMap(slot))
+                slot->Status = BlkifStatus.Error;
+        }
+        else if (_persistent is null || !TryHold(slot, _persistent))
+        {
+            slot->IsCopied = true;
+            slot->AddVector((nint)(slot->Rented == null ? _memory.Start + ((long)index * SlotLength) : slot->Rented + IndirectData), (nint)slot->Length);
+        }
     }
 
-    /// <summary>Takes back what a slot has rented.</summary>
-    public void Release(RequestSlot* slot)
+    /// <summary>Takes back what a slot has rented, and lets go of the guest's pages: to be called before its response.</summary>
+    /// <param name="slot">The slot.</param>
+    /// <param name="now">The time.</param>
+    public void Release(RequestSlot* slot, long now)
     {
-        if (slot->Rented == null)
-            return;
-        _indirect.Return(slot->Rented);
+        if (slot->Mapped != 0)
+            _pages.Unmap(slot->Mapped, slot->SegmentCount);
+        slot->Mapped = 0;
+
+        while (slot->Held > 0)
+            _persistent!.Release(slot->Segments[--slot->Held].Reference, now);
+
+        if (slot->Rented != null)
+            _indirect.Return(slot->Rented);
         slot->Rented = null;
     }
 
-    /// <summary>Notes that a request's data is to come out of the guest with the next <see cref="Copy"/>.</summary>
+    /// <summary>Notes that a request's data is to come out of the guest with the next <see cref="Copy"/>, if it has to.</summary>
     public void GatherFetch(RequestSlot* slot) => Gather(slot, intoGuest: false);
 
-    /// <summary>Notes that a request's data is to go into the guest with the next <see cref="Copy"/>.</summary>
+    /// <summary>Notes that a request's data is to go into the guest with the next <see cref="Copy"/>, if it has to.</summary>
     public void GatherDelivery(RequestSlot* slot) => Gather(slot, intoGuest: true);
 
     /// <summary>Copies what was noted. A piece that fails fails its request alone.</summary>
@@ -80,18 +156,59 @@ internal sealed unsafe class GuestBuffers : IDisposable
 
     public void Dispose()
     {
+        _persistent?.Dispose();
         _indirect.Dispose();
+        _vectors.Dispose();
         _memory.Dispose();
     }
 
+    private static nint LengthOf(BlkifSegment segment) => (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
+
+    private bool TryMap(RequestSlot* slot)
+    {
+        slot->Mapped = _pages.TryMap(slot->Segments, slot->SegmentCount, writable: slot->Kind == BlockRequestKind.Read);
+        if (slot->Mapped == 0)
+            return false;
+
+        for (int i = 0; i < slot->SegmentCount; i++)
+            AddPiece(slot, slot->Segments[i], slot->Mapped + (i * XenPage.Size));
+        return true;
+    }
+
+    private bool TryHold(RequestSlot* slot, PersistentGrants persistent)
+    {
+        for (; slot->Held < slot->SegmentCount; slot->Held++)
+        {
+            BlkifSegment segment = slot->Segments[slot->Held];
+            nint page = persistent.TryHold(segment.Reference);
+            if (page == 0)
+            {
+                while (slot->Held > 0)
+                    persistent.Release(slot->Segments[--slot->Held].Reference, slot->Started);
+                slot->VectorCount = 0;
+                return false;
+            }
+
+            AddPiece(slot, segment, page);
+        }
+
+        return true;
+    }
+
+    private static void AddPiece(RequestSlot* slot, BlkifSegment segment, nint page) =>
+        slot->AddVector(page + (segment.FirstSector * BlkifLimits.SectorSize), LengthOf(segment));
+
     private void Gather(RequestSlot* slot, bool intoGuest)
     {
-        nint local = slot->Data.Address;
+        if (!slot->IsCopied)
+            return;
+
+        nint local = slot->Vectors[0].Address;
         for (int i = 0; i < slot->SegmentCount; i++)
         {
             BlkifSegment segment = slot->Segments[i];
             int offset = segment.FirstSector * BlkifLimits.SectorSize;
-            int length = (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
+            int length = (int)LengthOf(segment);
             _batch.Add(slot, intoGuest
                 ? GrantCopySegment.IntoGuest(local, _domain, segment.Reference, offset, length)
                 : GrantCopySegment.OutOfGuest(local, _domain, segment.Reference, offset, length));

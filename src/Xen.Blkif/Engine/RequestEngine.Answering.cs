@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Engine;
@@ -6,7 +5,7 @@ namespace Xen.Blkif.Engine;
 /// <content>From a result to the response.</content>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
-    /// <summary>Brings the data of reads into the guest, for all of them at once, before any response shows.</summary>
+    /// <summary>Brings the data of reads into the guest, as far as it is copied, for all of them at once, before any response shows.</summary>
     private void Deliver()
     {
         for (int i = 0; i < _finishedCount; i++)
@@ -19,22 +18,22 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         _guest.Copy();
     }
 
-    /// <summary>Answers what is done: every response put, then shown at once, with one notification at most.</summary>
+    /// <summary>Answers what is done: the guest's pages let go of, every response put, then shown at once, with one notification at most.</summary>
     private void Respond()
     {
         if (_finishedCount == 0)
             return;
 
-        long now = Stopwatch.GetTimestamp();
+        long now = _clock();
         for (int i = 0; i < _finishedCount; i++)
         {
             int index = _finished[i];
             RequestSlot* slot = _pool.Slot(index);
+            _guest.Release(slot, now);
             TResponse response = default;
             response.Fill(slot->Id, slot->Operation, slot->Status);
             _ring.Put(response);
             Statistics.Count(*slot, now);
-            _guest.Release(slot);
             _pool.Return(index);
         }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Rings;
@@ -25,6 +24,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly IBlockQueue _target;
     private readonly IEventChannel _channel;
     private readonly EngineLog _log;
+    private readonly Func<long> _clock;
     private readonly long _maxDiscard;
 
     // The requests of this pass, by slot: taken and to be started; done and to be answered.
@@ -41,12 +41,13 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         int slots = settings.MaxRequests > 0 ? Math.Min(settings.MaxRequests, (int)_ring.Size) : (int)_ring.Size;
         _pool = new RequestPool<TRequest>(slots);
         int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(settings.MaxIndirectRequests, slots) : slots;
-        _guest = new GuestBuffers(settings, slots, indirect);
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);
         _maxDiscard = settings.Target.Info.MaxDiscardLength;
         _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
+        _clock = settings.Clock;
+        _guest = new GuestBuffers(settings, _log, slots, indirect);
         _taken = new int[slots];
         _finished = new int[slots];
     }
@@ -56,6 +57,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
 
     /// <inheritdoc/>
     public override bool IsCorrupt => _ring.IsCorrupt;
+
+    /// <inheritdoc/>
+    public override int MaxSleepMilliseconds => _guest.MaxSleepMilliseconds;
 
     // Whether a request is indirect shows only when it is taken: then there has to be room for it.
     private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted;
@@ -75,7 +79,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         Start(inFlight);
         Reap();
         if (_takenCount == 0 && _finishedCount == 0)
+        {
+            _guest.Tidy();
             return false;
+        }
 
         Statistics.Passes++;
         Deliver();
@@ -96,8 +103,15 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        _target.Dispose();
-        _guest.Dispose();
-        _pool.Dispose();
+        try
+        {
+            _target.Dispose();
+        }
+        finally
+        {
+            // A target that cannot even close has nothing under way, and must not keep the guest's pages.
+            _guest.Dispose();
+            _pool.Dispose();
+        }
     }
 }

@@ -77,8 +77,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     {
         BlockIo io = slot->Kind switch
         {
-            BlockRequestKind.Read => BlockIo.Transfer(BlockIoKind.Read, index, slot->Offset, slot->Length, (nint)(&slot->Data), 1),
-            BlockRequestKind.Write => BlockIo.Transfer(BlockIoKind.Write, index, slot->Offset, slot->Length, (nint)(&slot->Data), 1),
+            BlockRequestKind.Read => BlockIo.Transfer(BlockIoKind.Read, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
+            BlockRequestKind.Write => BlockIo.Transfer(BlockIoKind.Write, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
             BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
             _ => BlockIo.Flush(index),
         };

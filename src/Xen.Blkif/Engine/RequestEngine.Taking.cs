@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Engine;
@@ -20,7 +19,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
             _pool.Rent();
             if (now == 0)
-                now = Stopwatch.GetTimestamp();
+                now = _clock();
             RequestSlot* slot = _pool.Slot(index);
             slot->Id = copy->Id;
             slot->Operation = RequestParser.OperationToAnswer(ref *copy);
@@ -37,10 +36,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             slot->SegmentCount = request.SegmentCount;
             _taken[_takenCount++] = index;
             indirect |= request.AwaitsSegments;
-            if (!request.AwaitsSegments)
+            if (request.AwaitsSegments)
+                _guest.GatherSegments(slot, copy->IndirectReference);
+            else
                 Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
-            else if (!_guest.TryGatherSegments(slot, copy->IndirectReference))
-                Fail(slot);
         }
 
         if (indirect)
@@ -83,14 +82,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         _log.Refused(slot->Refusal, copy->Operation, copy->SectorNumber);
     }
 
-    // For want of memory, for a request that is as good as any.
-    private void Fail(RequestSlot* slot)
-    {
-        slot->Status = BlkifStatus.Error;
-        _log.OutOfMemory(slot->SegmentCount);
-    }
-
-    /// <summary>Brings the data of writes out of the guest, for all of them at once.</summary>
+    /// <summary>Brings the data of writes out of the guest, as far as it is copied, for all of them at once.</summary>
     private void Fetch()
     {
         for (int i = 0; i < _takenCount; i++)

@@ -5,7 +5,7 @@ namespace Xen.Blkif.Engine;
 /// <summary>Serves the requests of one ring: takes them, checks them, moves their data, has the target do them, answers them.</summary>
 /// <remarks>
 /// Owned by one thread, which calls <see cref="RunPass"/> until it returns false, then <see cref="PrepareToSleep"/>, and, if that says so,
-/// waits on the event channel. Allocates nothing and takes no lock after its making. Disposed by the same thread, or after it has ended,
+/// waits on the event channel for <see cref="MaxSleepMilliseconds"/>. Allocates nothing and takes no lock after its making. Disposed by the same thread, or after it has ended,
 /// when <see cref="InFlight"/> is 0.
 /// </remarks>
 public abstract class RequestEngine : IDisposable
@@ -35,6 +35,9 @@ public abstract class RequestEngine : IDisposable
 
     /// <summary>Whether the frontend's indices were impossible: no request is taken any more, what was under way is still answered.</summary>
     public abstract bool IsCorrupt { get; }
+
+    /// <summary>How long to wait before the next <see cref="RunPass"/> at most, in milliseconds; -1 for no limit. To be asked when going to sleep.</summary>
+    public abstract int MaxSleepMilliseconds { get; }
 
     private RequestLimits _limits = null!;
     private volatile bool _draining;

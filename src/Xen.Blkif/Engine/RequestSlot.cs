@@ -39,9 +39,31 @@ internal unsafe struct RequestSlot
     /// <summary>Bytes that the request is about, for the statistics.</summary>
     public long TotalLength;
 
-    /// <summary>The data, as the target sees it.</summary>
-    public IoVector Data;
+    /// <summary>The pieces of the data, as the target sees them: room for one for each segment.</summary>
+    public IoVector* Vectors;
+
+    /// <summary>How many there are.</summary>
+    public int VectorCount;
+
+    /// <summary>Whether the data is in memory of our own, to be copied from or to the guest.</summary>
+    public bool IsCopied;
+
+    /// <summary>Where the pages of its segments are mapped, for it alone; 0 where they are not.</summary>
+    public nint Mapped;
+
+    /// <summary>How many of its segments, from the first, hold a page that stays mapped.</summary>
+    public int Held;
 
     /// <summary>When it was taken from the ring, by <see cref="System.Diagnostics.Stopwatch"/>.</summary>
     public long Started;
+
+    /// <summary>Adds a piece of data behind those that there are.</summary>
+    public void AddVector(nint address, nint length)
+    {
+        // Pages of one mapping that are used whole lie behind each other: the fewer pieces, the less the target has to do.
+        if (VectorCount > 0 && Vectors[VectorCount - 1] is var last && last.Address + last.Length == address)
+            Vectors[VectorCount - 1] = new IoVector(last.Address, last.Length + length);
+        else
+            Vectors[VectorCount++] = new IoVector(address, length);
+    }
 }

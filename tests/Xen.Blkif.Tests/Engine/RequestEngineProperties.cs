@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
@@ -23,7 +24,8 @@ internal sealed class RequestEngineProperties
     internal sealed record Step(byte Operation, int Sector, int Sectors, int BadGrant, byte Fill, bool Pushes);
 
     [Test]
-    public void Every_sequence_of_requests_ends_as_the_model_says([Values(BlkifProtocol.X64, BlkifProtocol.X86)] BlkifProtocol protocol)
+    public void Every_sequence_of_requests_ends_as_the_model_says(
+        [Values(BlkifProtocol.X64, BlkifProtocol.X86)] BlkifProtocol protocol, [Values] GuestMemoryAccess access)
     {
         Gen<Step> step =
             from operation in Gen.Frequency((20, Gen.Elements<byte>(0, 1, 3, 5)), (1, Gen.Choose(0, 255).Select(value => (byte)value)))
@@ -34,13 +36,16 @@ internal sealed class RequestEngineProperties
             from pushes in Gen.Elements(true, false)
             select new Step(operation, sector, sectors, badGrant, (byte)fill, pushes);
 
-        Property property = Prop.ForAll(step.ListOf().ToArbitrary(), steps => Holds(protocol, steps));
+        Property property = Prop.ForAll(step.ListOf().ToArbitrary(), steps => Holds(protocol, access, steps));
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), property);
     }
 
-    private static bool Holds(BlkifProtocol protocol, List<Step> steps)
+    private static bool Holds(BlkifProtocol protocol, GuestMemoryAccess access, List<Step> steps)
     {
-        using var pair = new QueuePair(new MemoryTarget(DiskSectors * 512), new FrontendOptions { Protocol = protocol, Depth = Slots, MaxIndirectSegments = 0 });
+        using var pair = new QueuePair(
+            new MemoryTarget(DiskSectors * 512),
+            new FrontendOptions { Protocol = protocol, Depth = Slots, MaxIndirectSegments = 0 },
+            configure: settings => settings with { GuestMemory = access, MaxPersistentGrants = 100 });
         var model = new byte[DiskSectors * 512];
         var expected = new List<(ulong Id, byte Operation, BlkifStatus Status, byte[]? Data)>();
         bool right = true;
