@@ -45,6 +45,9 @@ public sealed class BlkifFrontend : IAsyncDisposable
     /// <summary>Whether the backend offers flushes.</summary>
     public bool HasFlush { get; private set; }
 
+    /// <summary>Whether it and the backend have agreed on persistent grants.</summary>
+    public bool IsPersistent { get; private set; }
+
     internal TimeSpan Timeout => _options.Timeout;
 
     /// <summary>The backend's half in xenstore.</summary>
@@ -195,6 +198,7 @@ public sealed class BlkifFrontend : IAsyncDisposable
         }
 
         store.Write($"{_frontend}/event-channel", Number(Queue.Channel.Port));
+        store.Write($"{_frontend}/feature-persistent", _options.UsesPersistentGrants ? "1" : "0");
         if (_options.WritesProtocol)
             store.Write($"{_frontend}/protocol", BlkifProtocols.NameOf(_options.Protocol));
         else
@@ -209,6 +213,7 @@ public sealed class BlkifFrontend : IAsyncDisposable
         IsReadOnly = (ReadBackend("info") & ReadOnlyInfo) != 0;
         HasFlush = ReadBackend("feature-flush-cache") == 1;
         HasDiscard = ReadBackend("feature-discard") == 1;
+        IsPersistent = _options.UsesPersistentGrants && ReadBackend("feature-persistent") == 1;
     }
 
     private long ReadBackend(string key) =>

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Testing;
@@ -40,7 +41,7 @@ public sealed class FrontendDisk
             {
                 (int start, int length) = _parts[slot];
                 Queue.Buffer(slot).Slice(0, length).CopyTo(destination.Slice(start));
-                _free.Push(slot);
+                Free(slot, length);
             }
         }
 
@@ -60,7 +61,7 @@ public sealed class FrontendDisk
         {
             issued = Issue(BlkifOperation.Write, offset, issued, source.Length, source);
             while (Take(out int slot, ref worst))
-                _free.Push(slot);
+                Free(slot, _parts[slot].Length);
         }
 
         ThrowUnlessOkay(worst, BlkifOperation.Write, offset, source.Length);
@@ -117,6 +118,13 @@ public sealed class FrontendDisk
         if (_free.Count < Queue.Depth)
             Wait();
         return issued;
+    }
+
+    private void Free(int slot, int length)
+    {
+        if (!_frontend.IsPersistent)
+            Queue.GrantAnew(slot, (length + XenPage.Size - 1) / XenPage.Size);
+        _free.Push(slot);
     }
 
     private BlkifStatus PushAndTake()

@@ -43,6 +43,13 @@ public sealed record FrontendOptions
             nameof(value), value, $"An indirect request has at most {RequestLimits.IndirectSegmentsCeiling} segments.");
     } = 32;
 
+    /// <summary>
+    /// Whether it uses persistent grants where the backend offers them, as Linux does: the same pages under the same references from the
+    /// first request to the last. Otherwise it grants the pages anew for each request, and takes those grants back with the response, which
+    /// the backend must have unmapped by then.
+    /// </summary>
+    public bool UsesPersistentGrants { get; init; } = true;
+
     /// <summary>Whose driver it behaves like.</summary>
     public FrontendStyle Style { get; init; }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Rings;
 
@@ -8,6 +9,7 @@ namespace Xen.Blkif.Backend;
 /// <summary>How a device is served.</summary>
 public sealed record BackendOptions
 {
+    private const int PersistentGrantsCeiling = 1 << 20;
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
 
     /// <summary>The folder of the backend's half in xenstore. Not <c>vbd</c> where the kernel's own backend is loaded.</summary>
@@ -64,6 +66,42 @@ public sealed record BackendOptions
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "Large requests under way are at most a positive number, or 0.");
     } = 16;
+
+    /// <summary>
+    /// How the data of requests gets to the target and back. With <see cref="GuestMemoryAccess.Persistent"/>, guests are offered persistent
+    /// grants; with one that does not use them, data is copied.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of the three.</exception>
+    public GuestMemoryAccess GuestMemory
+    {
+        get;
+        init => field = value is GuestMemoryAccess.Copy or GuestMemoryAccess.Map or GuestMemoryAccess.Persistent
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "Guest memory is copied, mapped, or mapped persistently.");
+    } = GuestMemoryAccess.Persistent;
+
+    /// <summary>
+    /// With persistent grants, the pages of a guest that stay mapped for each of its queues, 0 to 1,048,576. The data of requests with others
+    /// is copied. Each page is a mapping of the process, of which Linux allows it 65,530 in all (<c>vm.max_map_count</c>).
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of these.</exception>
+    public int MaxPersistentGrants
+    {
+        get;
+        init => field = value is >= 0 and <= PersistentGrantsCeiling
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The pages that stay mapped are from 0 to 1048576.");
+    } = EngineSettings.DefaultMaxPersistentGrants;
+
+    /// <summary>With persistent grants, how long a page stays mapped that no request uses: up to a day, or infinite.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not positive, or longer.</exception>
+    public TimeSpan PersistentGrantTimeout
+    {
+        get;
+        init => field = value == Timeout.InfiniteTimeSpan || (value > TimeSpan.Zero && value <= LongestTimeout)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "A page that no request uses stays mapped for up to a day, or for ever.");
+    } = EngineSettings.DefaultPersistentGrantTimeout;
 
     /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
     public bool AllowsDiscard { get; init; } = true;

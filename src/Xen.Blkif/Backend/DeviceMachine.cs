@@ -237,7 +237,7 @@ internal sealed class DeviceMachine
         }
 
         _queues = [_connection.Statistics];
-        _agreed = _connection.Agreed;
+        _agreed = new BackendConnection(keys.Protocol, keys.Ring.Length, [keys.EventChannel], MemoryFor(keys));
         _log.Connected(keys.Protocol, keys.Ring.Length);
         return true;
     }
@@ -254,8 +254,15 @@ internal sealed class DeviceMachine
         Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments),
         MaxRequests = _options.MaxRequests,
         MaxIndirectRequests = _options.MaxIndirectRequests,
+        GuestMemory = MemoryFor(keys),
+        MaxPersistentGrants = _options.MaxPersistentGrants,
+        PersistentGrantTimeout = _options.PersistentGrantTimeout,
         Log = _engineLog,
     });
+
+    // A guest that grants other pages with each request gains nothing from their staying mapped.
+    private GuestMemoryAccess MemoryFor(FrontendKeys keys) =>
+        _options.GuestMemory == GuestMemoryAccess.Persistent && !keys.IsPersistent ? GuestMemoryAccess.Copy : _options.GuestMemory;
 
     // On the engine's thread: the step that follows does the work.
     private void OnEngineFailed(Exception? exception)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
@@ -30,7 +31,7 @@ internal static class FeaturePublisher
         Put("max-ring-pages", 1 << options.MaxRingPageOrder);
         Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);
         Put("feature-barrier", 0);
-        Put("feature-persistent", 0);
+        Put("feature-persistent", options.GuestMemory == GuestMemoryAccess.Persistent ? 1 : 0);
         if (options.MaxIndirectSegments > 0)
             Put("feature-max-indirect-segments", options.MaxIndirectSegments);
         if (info.Discard != Capability.None && !info.ReadOnly)

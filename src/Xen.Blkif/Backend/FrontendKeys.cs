@@ -23,6 +23,9 @@ internal sealed class FrontendKeys : IEquatable<FrontendKeys>
     /// <summary>The port that it allocated.</summary>
     public uint EventChannel { get; }
 
+    /// <summary>Whether it uses the same grants over and over, all of them writable. Says nothing of where the ring is.</summary>
+    public bool IsPersistent { get; private init; }
+
     /// <summary>Reads the keys and the state together, as one state of the store.</summary>
     /// <returns><see langword="null"/> where the frontend does not say any more that it has a ring.</returns>
     /// <exception cref="FrontendException">A key is missing or makes no sense.</exception>
@@ -47,7 +50,10 @@ internal sealed class FrontendKeys : IEquatable<FrontendKeys>
         if (!BlkifProtocols.TryParse(name, out BlkifProtocol protocol))
             throw new FrontendException($"the frontend speaks '{Shorten(name)}', which is not x86_64-abi, x86_32-abi or arm-abi");
 
-        return new FrontendKeys(protocol, ReadRing(store, paths, maxRingPageOrder), NumberAt(store, paths, "event-channel"));
+        return new FrontendKeys(protocol, ReadRing(store, paths, maxRingPageOrder), NumberAt(store, paths, "event-channel"))
+        {
+            IsPersistent = store.Read(paths.InFrontend("feature-persistent")) is "1",
+        };
     }
 
     private static GrantReference[] ReadRing(IXenStoreAccess store, DevicePaths paths, int maxRingPageOrder)

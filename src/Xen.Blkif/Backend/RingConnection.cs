@@ -30,9 +30,6 @@ internal sealed class RingConnection
     /// <summary>What the queue did so far.</summary>
     public QueueStatistics Statistics => _engine.Statistics;
 
-    /// <summary>What was agreed on.</summary>
-    public BackendConnection Agreed => new(Keys.Protocol, Keys.Ring.Length, [Keys.EventChannel]);
-
     /// <summary>Checks requests that are taken from now on against another size, in units of 512 bytes.</summary>
     public void Resize(long sectors) => _engine.Limits = _engine.Limits.Resized((ulong)sectors);
 

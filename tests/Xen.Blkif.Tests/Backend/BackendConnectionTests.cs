@@ -1,4 +1,5 @@
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Testing;
 
@@ -19,7 +20,7 @@ internal sealed class BackendConnectionTests
         await using (BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Protocol = BlkifProtocol.X86, RingPageOrder = 3 }))
         {
             first = backend.Connection!;
-            Assert.That((first.Protocol, first.RingPages, first.QueueCount), Is.EqualTo((BlkifProtocol.X86, 8, 1)));
+            Assert.That((first.Protocol, first.RingPages, first.QueueCount, first.GuestMemory), Is.EqualTo((BlkifProtocol.X86, 8, 1, GuestMemoryAccess.Persistent)));
             Assert.That(first.EventChannels, Is.EqualTo(new[] { frontend.Queue.Channel.Port }));
             await frontend.CloseAsync();
             Assert.That(backend.Connection, Is.Null, "closed");

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
@@ -70,7 +71,7 @@ internal sealed class BlockBackendTests
         Assert.That(OfferOf(stage), Is.EqualTo(new Dictionary<string, string>
         {
             ["max-ring-page-order"] = "4", ["max-ring-pages"] = "16", ["feature-flush-cache"] = "1", ["feature-barrier"] = "0",
-            ["feature-persistent"] = "0", ["feature-discard"] = "1", ["discard-granularity"] = "512", ["discard-alignment"] = "0",
+            ["feature-persistent"] = "1", ["feature-discard"] = "1", ["discard-granularity"] = "512", ["discard-alignment"] = "0",
             ["discard-secure"] = "0", ["sectors"] = "2048", ["sector-size"] = "512", ["physical-sector-size"] = "512", ["info"] = "0",
             ["feature-max-indirect-segments"] = "256", ["hotplug-status"] = "connected",
         }));
@@ -250,6 +251,9 @@ internal sealed class BlockBackendTests
         [
             () => _ = new BackendOptions { MaxRingPageOrder = -1 }, () => _ = new BackendOptions { MaxRingPageOrder = 5 },
             () => _ = new BackendOptions { MaxRequests = -1 }, () => _ = new BackendOptions { MaxIndirectRequests = -1 },
+            () => _ = new BackendOptions { GuestMemory = (GuestMemoryAccess)3 }, () => _ = new BackendOptions { MaxPersistentGrants = -1 },
+            () => _ = new BackendOptions { MaxPersistentGrants = (1 << 20) + 1 }, () => _ = new BackendOptions { PersistentGrantTimeout = TimeSpan.Zero },
+            () => _ = new BackendOptions { PersistentGrantTimeout = TimeSpan.FromDays(2) },
             () => _ = new BackendOptions { DetachTimeout = TimeSpan.FromSeconds(-5) },
             () => _ = new BackendOptions { DetachTimeout = TimeSpan.FromDays(2) }, () => _ = new BackendOptions { BackendType = "" },
             () => _ = new BackendOptions { BackendType = "../x" }, () => _ = new BackendOptions { BackendType = "a/b" },

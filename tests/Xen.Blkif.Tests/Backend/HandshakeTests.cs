@@ -303,7 +303,7 @@ internal sealed class HandshakeTests
             Assert.That(connected, Is.Positive, "flips that found the disk connected");
 
             stage.WriteFe("state", "1");
-            await using BlkifFrontend frontend = await stage.ConnectAsync();
+            await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { UsesPersistentGrants = false });
             frontend.Disk.Write(0, new byte[65536]);
             Assert.That((stage.Xen.Grants.MappedPages, stage.Xen.Events.Bound), Is.EqualTo((1, 1)));
         }

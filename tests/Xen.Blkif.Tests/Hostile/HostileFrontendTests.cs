@@ -32,7 +32,13 @@ internal sealed class HostileFrontendTests
             _ => new FaultTarget(new MemoryTarget(1 << 20), (in BlockIo io) => io.Offset % 16384 == 0 ? BlockStatus.Error : BlockStatus.Okay),
         };
         await using var other = new MemoryTarget(1 << 20);
-        var impatient = new BackendOptions { DetachTimeout = TimeSpan.FromSeconds(0.1) };
+        var impatient = new BackendOptions
+        {
+            DetachTimeout = TimeSpan.FromSeconds(0.1),
+            GuestMemory = (GuestMemoryAccess)(seed % 3),
+            MaxPersistentGrants = 16, // fewer than it has, so that some have to go
+            PersistentGrantTimeout = TimeSpan.FromMilliseconds(20),
+        };
         long requests = 0, done = 0;
         await using (BlockBackend attacked = await BlockBackend.AttachAsync(xen, villain.Id, "xvda", disk, impatient))
         await using (BlockBackend served = await BlockBackend.AttachAsync(xen, neighbour.Id, "xvda", other))

@@ -114,6 +114,7 @@ internal sealed unsafe class HostileGuest
         for (int i = 0; i < _ringReferences.Length; i++)
             _guest.Store.Write($"{_frontend}/ring-ref{Number(i)}", _ringReferences[i].ToString());
         _guest.Store.Write($"{_frontend}/event-channel", Number(_channel.Port));
+        _guest.Store.Write($"{_frontend}/feature-persistent", _random.Next(4) == 0 ? "0" : "1");
         _guest.Store.Write($"{_frontend}/protocol", BlkifProtocols.NameOf(Protocol));
         Announce(XenbusState.Connected);
         return Await(XenbusState.Connected, stop);

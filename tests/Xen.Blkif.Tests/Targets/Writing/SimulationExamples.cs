@@ -48,11 +48,11 @@ internal sealed class SimulationExamples
         Assert.That(async () => await BlkifFrontend.ConnectAsync(guest, "xvda"), Throws.InvalidOperationException);
         xen.Events.BindFault = null;
 
-        // The guest's data cannot be copied: that request fails, the next one does not.
+        // The guest's data can be neither mapped nor copied: that request fails, the next one does not.
         await using var frontend = await BlkifFrontend.ConnectAsync(guest, "xvda");
-        xen.Grants.CopyFault = (domain, grant) => GrantStatus.GeneralError;
+        xen.Grants.MapFault = xen.Grants.CopyFault = (domain, grant) => GrantStatus.GeneralError;
         Assert.That(() => frontend.Disk.Write(0, new byte[512]), Throws.TypeOf<BlkifRequestException>());
-        xen.Grants.CopyFault = null;
+        xen.Grants.MapFault = xen.Grants.CopyFault = null;
         frontend.Disk.Write(0, new byte[512]);
     }
 }
