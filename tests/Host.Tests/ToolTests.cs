@@ -16,8 +16,8 @@ internal sealed class ToolTests
             Assert.That(output, Does.Contain(word));
     }
 
-    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--backend-type", "--log-level", "--json-logs")]
-    [TestCase("serve", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("serve", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
     [TestCase("detach", "DOMAIN", "VDEV", "--timeout", "--backend-type")]
     [TestCase("list", "--json", "--backend-type")]
     public async Task Help_of_a_command_lists_what_it_takes(string command, params string[] words)
@@ -36,6 +36,7 @@ internal sealed class ToolTests
     [TestCase("--help", "detach", "5", "xvda", "--timeout", "soon")]
     [TestCase("--timeout is from 0 to 86400 seconds", "detach", "5", "xvda", "--timeout", "-5")]
     [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
+    [TestCase("'paper' is none of copy, map and persistent", "serve", "--guest-memory", "paper")]
     public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)
     {
         (int status, string output, string errors) = await RunAsync(arguments);
@@ -46,6 +47,7 @@ internal sealed class ToolTests
     [TestCase("list")]
     [TestCase("serve")]
     [TestCase("attach", "5", "xvda", "memory:1M")]
+    [TestCase("attach", "5", "xvda", "memory:1M", "--guest-memory", "map")]
     [TestCase("detach", "5", "xvda")]
     public async Task Without_a_hypervisor_the_exit_code_is_1_and_the_reason_one_sentence(params string[] arguments)
     {

@@ -22,7 +22,7 @@ internal sealed class AttachCommand
     {
         var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it. {Reload.Help}")
         {
-            _domain, _vdev, _target, _readOnly, _cdrom, BackendTypeOption.Instance,
+            _domain, _vdev, _target, _readOnly, _cdrom, GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -48,6 +48,7 @@ internal sealed class AttachCommand
         await using BlockBackend vbd = await BlockBackend.AttachAsync(xen, guest, vdev, target, new BackendOptions
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
+            GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             IsCdrom = arguments.GetValue(_cdrom),
             LoggerFactory = logs,
         });

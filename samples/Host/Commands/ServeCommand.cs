@@ -16,7 +16,7 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
-            BackendTypeOption.Instance,
+            GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -29,7 +29,12 @@ internal sealed class ServeCommand
         using var stop = new Stop();
         using var reload = new Reload();
         using var xen = XenHost.Open();
-        var options = new BackendOptions { BackendType = arguments.GetValue(BackendTypeOption.Instance)!, LoggerFactory = logs };
+        var options = new BackendOptions
+        {
+            BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
+            GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
+            LoggerFactory = logs,
+        };
         await using var watcher = new BackendWatcher(xen, disk => TargetSpec.Open(disk.Params, new FileTargetOptions
         {
             ReadOnly = disk.IsReadOnly,

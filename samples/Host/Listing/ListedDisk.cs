@@ -38,6 +38,9 @@ internal sealed record ListedDisk
     /// <summary>Pages of the ring.</summary>
     public int? RingPages { get; init; }
 
+    /// <summary>How data gets to the guest and back: copy, map or persistent.</summary>
+    public string? GuestMemory { get; init; }
+
     /// <summary>The storage.</summary>
     public string? Target { get; init; }
 
@@ -101,6 +104,7 @@ internal sealed record ListedDisk
         Pid = pid,
         Protocol = report.Protocol,
         RingPages = report.RingPages,
+        GuestMemory = report.GuestMemory,
         Queues = report.Queues,
         Operations = report.Operations,
     };

@@ -18,10 +18,11 @@ internal sealed record ProcessReport(int Pid, IReadOnlyList<DiskReport> Disks);
 /// <param name="Target">The storage.</param>
 /// <param name="Protocol">The layout that the frontend chose; null while it is not connected.</param>
 /// <param name="RingPages">The pages of its ring; null while it is not connected.</param>
+/// <param name="GuestMemory">How data gets to the guest and back; null while it is not connected.</param>
 /// <param name="Queues">Its rings.</param>
 /// <param name="Operations">What was done since it connected.</param>
 internal sealed record DiskReport(
-    string Name, string Backend, string State, string? Target, string? Protocol, int? RingPages, int Queues, OperationsReport Operations)
+    string Name, string Backend, string State, string? Target, string? Protocol, int? RingPages, string? GuestMemory, int Queues, OperationsReport Operations)
 {
     /// <param name="disk">The disk.</param>
     /// <param name="store">Where the toolstack wrote its part.</param>
@@ -37,6 +38,7 @@ internal sealed record DiskReport(
             target ?? store.Read($"{disk.Path}/params"),
             connection is null ? null : NameOf(connection.Protocol),
             connection?.RingPages,
+            connection is null ? null : NameOf(connection.GuestMemory),
             queues.Count,
             OperationsReport.Of(queues));
     }
@@ -46,6 +48,13 @@ internal sealed record DiskReport(
         BlkifProtocol.X64 => "x86_64",
         BlkifProtocol.X86 => "x86_32",
         _ => "native",
+    };
+
+    private static string NameOf(GuestMemoryAccess access) => access switch
+    {
+        GuestMemoryAccess.Copy => "copy",
+        GuestMemoryAccess.Map => "map",
+        _ => "persistent",
     };
 }
 

@@ -41,8 +41,8 @@ internal sealed class StatusSocketTests
         Assert.That(report.Pid, Is.EqualTo(Environment.ProcessId));
         DiskReport disk = report.Disks.Single();
         Assert.That(
-            (disk.Name, disk.Backend, disk.State, disk.Target, disk.Protocol, disk.RingPages, disk.Queues),
-            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32", 4, 1)));
+            (disk.Name, disk.Backend, disk.State, disk.Target, disk.Protocol, disk.RingPages, disk.GuestMemory, disk.Queues),
+            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32", 4, "persistent", 1)));
         (OperationReport read, OperationReport write) = (disk.Operations.Read, disk.Operations.Write);
         Assert.That((write.Done, write.Bytes, write.Failed, write.Refused), Is.EqualTo((2, 4608, 0, 0)));
         Assert.That((read.Done, read.Bytes), Is.EqualTo((1, 1024)));
@@ -60,7 +60,7 @@ internal sealed class StatusSocketTests
         await using BlockBackend vbd = await BlockBackend.AttachAsync(xen, guest.Id, "xvda", target);
         xen.Store.Write($"{vbd.Path}/params", "aio:/srv/web.img");
         DiskReport report = DiskReport.Of(vbd, xen.Store);
-        Assert.That((report.Target, report.Protocol, report.RingPages), Is.EqualTo(("aio:/srv/web.img", (string?)null, (int?)null)));
+        Assert.That((report.Target, report.Protocol, report.RingPages, report.GuestMemory), Is.EqualTo(("aio:/srv/web.img", (string?)null, (int?)null, (string?)null)));
     }
 
     [Test]
@@ -178,7 +178,7 @@ internal sealed class StatusSocketTests
 
     private static string SocketOf(TemporaryFolder folder) => folder.PathOf($"{Environment.ProcessId}.sock");
 
-    private static DiskReport Report(string name) => new(name, $"/backend/{name}", "Connected", null, null, null, 0, OperationsReport.Of([]));
+    private static DiskReport Report(string name) => new(name, $"/backend/{name}", "Connected", null, null, null, null, 0, OperationsReport.Of([]));
 
     private StatusServer Start(TemporaryFolder folder, Func<IReadOnlyList<DiskReport>> disks) => StatusServer.TryStart(folder.Path, disks, _logs)!;
 
