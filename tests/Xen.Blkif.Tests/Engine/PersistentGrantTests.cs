@@ -117,6 +117,37 @@ internal sealed class PersistentGrantTests
         Assert.That(pair.Xen.Grants.MappedPages, Is.EqualTo(RingPages));
     }
 
+    [TestCase(2, 3, Description = "no room for the third")]
+    [TestCase(20, 3, Description = "the third is no grant")]
+    public void What_a_request_that_is_copied_in_the_end_held_meanwhile_goes_like_the_rest(int most, int pages)
+    {
+        using QueuePair pair = Pair(most);
+        BlkifSegment[] segments = [.. Enumerable.Range(0, pages).Select(page => new BlkifSegment(pair.Frontend.GrantOf(0, page), 0, 7))];
+        if (most > pages)
+            segments[2] = new BlkifSegment(new GrantReference(0xFFFF_FFF0), 0, 7);
+        pair.Frontend.Put(BlkifOperation.Write, 0, 0, segments);
+        pair.Run();
+        Assert.That(pair.Frontend.TryTake(out FrontendCompletion completion), Is.True);
+        Assert.That(completion.Status, Is.EqualTo(most > pages ? BlkifStatus.Error : BlkifStatus.Okay));
+        Pass(TimeSpan.FromSeconds(60));
+        pair.Run();
+        Assert.That(pair.Xen.Grants.MappedPages, Is.EqualTo(RingPages));
+    }
+
+    [Test]
+    public void A_page_of_segments_goes_like_the_rest()
+    {
+        using var pair = new QueuePair(new MemoryTarget(1 << 20), new FrontendOptions { Depth = 1 }, configure: settings => settings with
+        {
+            GuestMemory = GuestMemoryAccess.Persistent, Clock = () => _now,
+        });
+        Use(pair, 0, pages: 12);
+        Assert.That(pair.Xen.Grants.MappedPages, Is.EqualTo(RingPages + 13));
+        Pass(TimeSpan.FromSeconds(60));
+        pair.Run();
+        Assert.That(pair.Xen.Grants.MappedPages, Is.EqualTo(RingPages));
+    }
+
     [Test]
     public void The_queue_sleeps_until_a_page_has_to_go_and_no_shorter()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Xen.Blkif.Targets;
@@ -238,6 +239,69 @@ internal sealed class FileTargetTests
         using var trace = TracedThread.Attach(folder, path, $"trace={call}", $"inject={call}:error=EINTR:when=1..2");
         Assert.That(driver.Do(kind, 0, kind == BlockIoKind.Flush ? 0 : 4096), Is.EqualTo(BlockStatus.Okay));
         Assert.That(trace.Release().Count(line => line.StartsWith(call, StringComparison.Ordinal)), Is.EqualTo(3));
+    }
+
+    [TestCase(BlockIoKind.Read, "preadv", "error=EINTR:when=1..2", 3, Description = "a signal")]
+    [TestCase(BlockIoKind.Write, "pwritev", "error=EINTR:when=1..2", 3, Description = "a signal")]
+    [TestCase(BlockIoKind.Read, "preadv", "retval=512:when=1", 2, Description = "the first piece")]
+    [TestCase(BlockIoKind.Write, "pwritev", "retval=512:when=1", 2, Description = "the first piece")]
+    [TestCase(BlockIoKind.Read, "preadv", "retval=100:when=1", 2, Description = "a part of the first")]
+    [TestCase(BlockIoKind.Write, "pwritev", "retval=100:when=1", 2, Description = "a part of the first")]
+    [TestCase(BlockIoKind.Read, "preadv", "retval=1000:when=1", 1, Description = "half of the second")]
+    [TestCase(BlockIoKind.Write, "pwritev", "retval=1000:when=1", 1, Description = "half of the second")]
+    [TestCase(BlockIoKind.Read, "preadv", "retval=2048:when=1", 1, Description = "but for the last")]
+    [TestCase(BlockIoKind.Write, "pwritev", "retval=3000:when=1", 1, Description = "but for half of the last")]
+    [TestCase(BlockIoKind.Read, "preadv", "retval=3072:when=1", 1, Description = "all")]
+    [Platform("Linux")]
+    public async Task Many_pieces_are_one_call_and_what_it_leaves_undone_is_done_after_it(BlockIoKind kind, string call, string injected, int calls)
+    {
+        int skipped = injected.StartsWith("retval", StringComparison.Ordinal) ? int.Parse(injected["retval=".Length..^":when=1".Length], CultureInfo.InvariantCulture) : 0;
+        byte[] before = Enumerable.Range(0, 3072).Select(i => (byte)((i / 256) + 1)).ToArray();
+        byte[] data = Enumerable.Range(0, 3072).Select(i => (byte)((i / 256) + 101)).ToArray();
+        using var folder = new TemporaryFolder();
+        string path = folder.Add("disk.img", kind == BlockIoKind.Read ? data : before);
+        await using FileTarget disk = FileTarget.Open(path, Inline);
+        using var driver = new TargetDriver(disk);
+        driver.Lay(0, 512, 1536, 1024);
+        driver.Scatter(0, kind == BlockIoKind.Read ? before : data);
+
+        using var trace = TracedThread.Attach(folder, path, $"trace={call}", $"inject={call}:{injected}");
+        driver.StartLaid(kind, 0, 0);
+        Assert.That(driver.Wait(0), Is.EqualTo(BlockStatus.Okay));
+        Assert.That(trace.Release().Count(line => line.StartsWith(call, StringComparison.Ordinal)), Is.EqualTo(calls));
+
+        // What the system says that it has done, and here has not, stays; everything behind it is in its place.
+        byte[] expected = [.. before[..skipped], .. data[skipped..]];
+        byte[] result = driver.Gather(0, out bool untouched);
+        Assert.That(untouched, Is.True);
+        if (kind == BlockIoKind.Write)
+        {
+            Assert.That(driver.Do(BlockIoKind.Read, 0, 3072), Is.EqualTo(BlockStatus.Okay));
+            result = driver.Buffer(0)[..3072].ToArray();
+        }
+
+        Assert.That(result, Is.EqualTo(expected));
+    }
+
+    [TestCase(BlockIoKind.Read, "preadv", "EIO")]
+    [TestCase(BlockIoKind.Write, "pwritev", "EIO")]
+    [TestCase(BlockIoKind.Write, "pwritev", "ENOSPC")]
+    [Platform("Linux")]
+    public async Task A_call_with_many_pieces_that_the_system_fails_fails_its_request_alone(BlockIoKind kind, string call, string error)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.AddSparse("disk.img", MiB);
+        await using FileTarget disk = FileTarget.Open(path, Inline);
+        using var driver = new TargetDriver(disk);
+        driver.Lay(0, 512, 1536, 1024);
+        using (TracedThread.Attach(folder, path, $"inject={call}:error={error}"))
+        {
+            driver.StartLaid(kind, 0, 0);
+            Assert.That(driver.Wait(0), Is.EqualTo(BlockStatus.Error));
+        }
+
+        driver.StartLaid(kind, 0, 0);
+        Assert.That(driver.Wait(0), Is.EqualTo(BlockStatus.Okay));
     }
 
     [Test]
