@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Memory;
 using Xen.Blkif.Protocol;
@@ -15,7 +14,7 @@ namespace Xen.Blkif.Engine;
 /// With pages that are mapped, the guest may change data while the target reads it: that harms no one but the guest. What is checked is
 /// copied first, always.
 /// </remarks>
-internal sealed unsafe class GuestBuffers : IDisposable
+internal sealed unsafe partial class GuestBuffers : IDisposable
 {
     private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
 
@@ -58,27 +57,6 @@ internal sealed unsafe class GuestBuffers : IDisposable
 
     /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
     public bool IsExhausted => _indirect.IsExhausted;
-
-    /// <summary>How long the queue may sleep before <see cref="Tidy"/> has something to do, in milliseconds; -1 for ever.</summary>
-    public int MaxSleepMilliseconds
-    {
-        get
-        {
-            if (_persistent is not { Count: > 0 })
-                return Timeout.Infinite;
-
-            // Rounded up: who wakes a moment too early finds nothing to do.
-            double milliseconds = Math.Ceiling(_persistent.TimeUntilUntidy(_clock()) * 1e3 / Stopwatch.Frequency);
-            return milliseconds < int.MaxValue ? (int)milliseconds : Timeout.Infinite;
-        }
-    }
-
-    /// <summary>Lets go of pages that nobody has used for long, and makes room where there was none. For idle moments.</summary>
-    public void Tidy()
-    {
-        if (_persistent is { Count: > 0 })
-            _persistent.Tidy(_clock());
-    }
 
     /// <summary>
     /// Gives a slot room for an indirect request, whose segments come out of the guest now or with the next <see cref="Copy"/>. Where there is
@@ -163,40 +141,6 @@ internal sealed unsafe class GuestBuffers : IDisposable
     }
 
     private static nint LengthOf(BlkifSegment segment) => (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
-
-    private bool TryMap(RequestSlot* slot)
-    {
-        slot->Mapped = _pages.TryMap(slot->Segments, slot->SegmentCount, writable: slot->Kind == BlockRequestKind.Read);
-        if (slot->Mapped == 0)
-            return false;
-
-        for (int i = 0; i < slot->SegmentCount; i++)
-            AddPiece(slot, slot->Segments[i], slot->Mapped + (i * XenPage.Size));
-        return true;
-    }
-
-    private bool TryHold(RequestSlot* slot, PersistentGrants persistent)
-    {
-        for (; slot->Held < slot->SegmentCount; slot->Held++)
-        {
-            BlkifSegment segment = slot->Segments[slot->Held];
-            nint page = persistent.TryHold(segment.Reference);
-            if (page == 0)
-            {
-                while (slot->Held > 0)
-                    persistent.Release(slot->Segments[--slot->Held].Reference, slot->Started);
-                slot->VectorCount = 0;
-                return false;
-            }
-
-            AddPiece(slot, segment, page);
-        }
-
-        return true;
-    }
-
-    private static void AddPiece(RequestSlot* slot, BlkifSegment segment, nint page) =>
-        slot->AddVector(page + (segment.FirstSector * BlkifLimits.SectorSize), LengthOf(segment));
 
     private void Gather(RequestSlot* slot, bool intoGuest)
     {
