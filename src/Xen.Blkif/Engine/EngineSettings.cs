@@ -75,4 +75,7 @@ public sealed record EngineSettings
 
     /// <summary>Makes memory for so many bytes of data, or throws an <see cref="OutOfMemoryException"/>.</summary>
     internal Func<long, NativeBuffer> MakeBuffer { get; init; } = length => new NativeBuffer(length);
+
+    /// <summary>Where the engine notes what it owes the guest, and finds what its predecessor did; null where it need not outlive the process.</summary>
+    internal RingJournal? Journal { get; init; }
 }

@@ -32,12 +32,21 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             _guest.Release(slot, now);
             TResponse response = default;
             response.Fill(slot->Id, slot->Operation, slot->Status);
+            uint at = _ring.NextResponse;
             _ring.Put(response);
+            _journal?.Index(index, at);
             Statistics.Count(*slot, now);
             _pool.Return(index);
         }
 
-        if (_ring.Push())
+        bool isAwaited = _ring.Push();
+        if (_journal is not null)
+        {
+            for (int i = 0; i < _finishedCount; i++)
+                _journal.Release(_finished[i]);
+        }
+
+        if (isAwaited)
         {
             Statistics.Notifications++;
             _channel.Notify();

@@ -8,7 +8,7 @@ namespace Xen.Blkif.Engine;
 /// <summary>The engine, in code of its own for each layout.</summary>
 /// <remarks>
 /// A pass goes through the stages in the order in which <see cref="RunPass"/> names them. Those that take requests are in
-/// <c>RequestEngine.Taking.cs</c>, those that have the target do them in <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>.
+/// <c>RequestEngine.Taking.cs</c>, and in <c>.Inheriting.cs</c> what a predecessor took; those that have the target do them in <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>.
 /// </remarks>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : RequestEngine
     where TRequest : unmanaged, IBlkifRequest
@@ -25,6 +25,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly IEventChannel _channel;
     private readonly EngineLog _log;
     private readonly Func<long> _clock;
+    private readonly RingJournal? _journal;
     private readonly long _maxDiscard;
 
     // The requests of this pass, by slot: taken and to be started; done and to be answered.
@@ -33,14 +34,22 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private int _takenCount;
     private int _finishedCount;
 
+    // Requests that a predecessor took and did not answer, until the first pass has begun them anew.
+    private int[] _inherited = [];
+
     public RequestEngine(EngineSettings settings)
         : base(settings)
     {
         settings.Target.Info.Validate();
         _ring = new BackRing<TRequest, TResponse>(settings.RingAddress, settings.RingLength);
         int slots = settings.MaxRequests > 0 ? Math.Min(settings.MaxRequests, (int)_ring.Size) : (int)_ring.Size;
+        _journal = settings.Journal;
+        if (_journal is not null)
+            slots = Inherit(_journal, slots);
         _pool = new RequestPool<TRequest>(slots);
-        int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(settings.MaxIndirectRequests, slots) : slots;
+        foreach (int index in _inherited)
+            _pool.RentAt(index);
+        int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(Math.Max(settings.MaxIndirectRequests, _inherited.Length), slots) : slots;
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);
@@ -73,8 +82,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
 
         Reap();
         int inFlight = _pool.Rented - _finishedCount;
-        if (!IsDraining)
-            Take(Limits);
+        Take(Limits);
         Fetch();
         Start(inFlight);
         Reap();

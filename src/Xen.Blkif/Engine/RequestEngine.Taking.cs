@@ -9,8 +9,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void Take(RequestLimits limits)
     {
         long now = 0;
-        bool indirect = false;
-        while (CanTake)
+        bool indirect = _inherited.Length > 0 && BeginInherited(limits);
+        while (!IsDraining && CanTake)
         {
             int index = _pool.Next;
             TRequest* copy = _pool.Copy(index);
@@ -18,32 +18,40 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 break;
 
             _pool.Rent();
+            _journal?.Take(index, *copy);
             if (now == 0)
                 now = _clock();
-            RequestSlot* slot = _pool.Slot(index);
-            slot->Id = copy->Id;
-            slot->Operation = RequestParser.OperationToAnswer(ref *copy);
-            slot->Started = now;
-            slot->Refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
-            if (slot->Refusal != Refusal.None)
-            {
-                Refuse(slot, copy);
-                _finished[_finishedCount++] = index;
-                continue;
-            }
-
-            slot->Status = BlkifStatus.Okay;
-            slot->SegmentCount = request.SegmentCount;
-            _taken[_takenCount++] = index;
-            indirect |= request.AwaitsSegments;
-            if (request.AwaitsSegments)
-                _guest.GatherSegments(slot, copy->IndirectReference);
-            else
-                Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
+            indirect |= Begin(index, copy, limits, now);
         }
 
         if (indirect)
             TakeSegments(limits);
+    }
+
+    /// <summary>Checks a request.</summary>
+    /// <returns>Whether its segments are yet to be brought out of the guest.</returns>
+    private bool Begin(int index, TRequest* copy, RequestLimits limits, long now)
+    {
+        RequestSlot* slot = _pool.Slot(index);
+        slot->Id = copy->Id;
+        slot->Operation = RequestParser.OperationToAnswer(ref *copy);
+        slot->Started = now;
+        slot->Refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
+        if (slot->Refusal != Refusal.None)
+        {
+            Refuse(slot, copy);
+            _finished[_finishedCount++] = index;
+            return false;
+        }
+
+        slot->Status = BlkifStatus.Okay;
+        slot->SegmentCount = request.SegmentCount;
+        _taken[_takenCount++] = index;
+        if (request.AwaitsSegments)
+            _guest.GatherSegments(slot, copy->IndirectReference);
+        else
+            Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
+        return request.AwaitsSegments;
     }
 
     /// <summary>Brings the segments of indirect requests out of the guest, for all of them at once, and checks those copies.</summary>

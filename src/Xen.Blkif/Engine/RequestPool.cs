@@ -48,6 +48,14 @@ internal sealed unsafe class RequestPool<TRequest> : IDisposable
         _freeCount--;
     }
 
+    /// <summary>Takes a slot that is chosen by its number. Looks at all of them: not for the path of requests.</summary>
+    public void RentAt(int index)
+    {
+        int at = Array.IndexOf(_free, index, 0, _freeCount);
+        Debug.Assert(at >= 0, "A slot is taken once.");
+        _free[at] = _free[--_freeCount];
+    }
+
     public void Return(int index)
     {
         Debug.Assert(Array.IndexOf(_free, index, 0, _freeCount) < 0, "A slot is returned once.");

@@ -55,8 +55,14 @@ public sealed class BackRing<TRequest, TResponse>
     /// <summary>Requests taken and not yet answered.</summary>
     public uint Unanswered => _requestConsumer - _responseProducer;
 
+    /// <summary>The index that the next response gets.</summary>
+    internal uint NextResponse => _responseProducer;
+
     /// <summary>Whether the frontend announced more requests than there can be, or took some back. Such a ring yields no request ever again.</summary>
     public bool IsCorrupt { get; private set; }
+
+    /// <summary>Counts requests as taken that a predecessor took from this ring and did not answer. To be called before any is taken here.</summary>
+    internal void Inherit(uint unanswered) => _announced = _requestConsumer += unanswered;
 
     /// <summary>Takes the next request.</summary>
     /// <param name="request">A private copy of it; undefined where there is none.</param>
