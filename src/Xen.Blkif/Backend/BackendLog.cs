@@ -22,6 +22,8 @@ internal sealed partial class BackendLog(ILogger logger, string device)
             LogConnected(device, protocol, pages);
     }
 
+    public void TakenBack(Protocol.BlkifProtocol protocol, int pages) => LogTakenBack(device, protocol, pages);
+
     public void Failed(string reason)
     {
         if (MaySay(_failures))
@@ -101,4 +103,7 @@ internal sealed partial class BackendLog(ILogger logger, string device)
 
     [LoggerMessage(30, LogLevel.Warning, "{Device}: size stays {Size}: the target does not say a size that a disk can have")]
     private partial void LogLengthKept(Exception exception, string device, string size);
+
+    [LoggerMessage(31, LogLevel.Information, "{Device}: taken back from a process that was killed, {Protocol} layout, {Pages} ring pages")]
+    private partial void LogTakenBack(string device, Protocol.BlkifProtocol protocol, int pages);
 }

@@ -109,6 +109,13 @@ public sealed record BackendOptions
     /// <summary>Whether the guest is to see a CD-ROM drive. Its target is read-only then, or should be.</summary>
     public bool IsCdrom { get; init; }
 
+    /// <summary>
+    /// A folder that exists, in memory at best (<c>/run</c>), where no one but this user may write: there each device has a small file, which
+    /// lets a process go on with a ring whose process was killed, without the guest's noticing. <see langword="null"/> for none: what a guest
+    /// has asked for is lost then with the process.
+    /// </summary>
+    public string? StateFolder { get; init; }
+
     /// <summary>How long a frontend gets to let go of its disk when the device is disposed: up to a day, or infinite.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, or longer.</exception>
     public TimeSpan DetachTimeout

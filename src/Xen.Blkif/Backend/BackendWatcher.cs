@@ -86,7 +86,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         }
     }
 
-    // False where the store failed at a disk, so that another scan may go better.
+    // False where the store failed at a disk, or another process has it, which may be about to die: another scan may go better.
     private async Task<bool> TryScanAsync()
     {
         bool done = true;
@@ -99,8 +99,8 @@ public sealed partial class BackendWatcher : IAsyncDisposable
                 string backend = $"{_root}/{guest}/{number}";
                 try
                 {
-                    if (!_devices.ContainsKey(backend) && OfferedDisk.Read(_xen.Store, backend, id, number) is { } offer)
-                        await ServeAsync(backend, offer).ConfigureAwait(false);
+                    if (!_devices.ContainsKey(backend) && OfferedDisk.Read(_xen.Store, backend, id, number, device => IsLeft(id, device)) is { } offer)
+                        done &= await TryServeAsync(backend, offer).ConfigureAwait(false);
                 }
 #pragma warning disable CA1031 // one disk that cannot be looked at must not hide those behind it
                 catch (Exception e)
@@ -115,14 +115,19 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         return done;
     }
 
-    private async Task ServeAsync(string backend, OfferedDisk offer)
+    // False where another process serves the disk.
+    private async Task<bool> TryServeAsync(string backend, OfferedDisk offer)
     {
+        // First of all: only who has the journal may open the storage, or close the disk.
+        if (!BlockBackend.TryOpenJournal(_options, PathsOf(offer.Guest, offer.Device), out JournalFile? journal))
+            return false;
+
         IBlockTarget? target = null;
         try
         {
-            target = _open(offer);
+            target = Open(offer, journal);
             BackendOptions options = _options with { IsCdrom = offer.IsCdrom, AllowsDiscard = offer.AllowsDiscard };
-            BlockBackend device = await BlockBackend.ServeAsync(_xen, offer.Guest, offer.Device.Name, target, options).ConfigureAwait(false);
+            BlockBackend device = await BlockBackend.ServeAsync(_xen, offer.Guest, offer.Device, target, options, journal).ConfigureAwait(false);
             _devices[backend] = device;
             _ = ForgetWhenEndedAsync(backend, device, target);
             LogServing(offer.Guest, offer.Device, offer.Params);
@@ -135,6 +140,21 @@ public sealed partial class BackendWatcher : IAsyncDisposable
                 await CloseAsync(target, $"{offer.Guest}/{offer.Device}").ConfigureAwait(false);
             LogNotServed(offer.Guest, offer.Device, offer.Params, e.Message);
             Explain(backend, offer, e.Message);
+        }
+
+        return true;
+    }
+
+    private IBlockTarget Open(OfferedDisk offer, JournalFile? journal)
+    {
+        try
+        {
+            return _open(offer);
+        }
+        catch
+        {
+            journal?.Close(hasEnded: true);
+            throw;
         }
     }
 
@@ -163,6 +183,10 @@ public sealed partial class BackendWatcher : IAsyncDisposable
         }
     }
 
+    private bool IsLeft(DomainId guest, VirtualDevice device) => BlockBackend.IsLeft(_options, PathsOf(guest, device));
+
+    private DevicePaths PathsOf(DomainId guest, VirtualDevice device) => new(_xen.Domain, _options.BackendType, guest, device);
+
     // Where toolstacks and people look: hotplug-error for the scripts, error/ for the rest.
     private void Explain(string backend, OfferedDisk offer, string reason) => _xen.Store.Transact(store =>
     {
@@ -170,7 +194,7 @@ public sealed partial class BackendWatcher : IAsyncDisposable
             return;
         store.Write($"{backend}/hotplug-error", reason);
         store.Write($"{backend}/hotplug-status", "error");
-        store.Write(new DevicePaths(_xen.Domain, _options.BackendType, offer.Guest, offer.Device).Error, reason);
+        store.Write(PathsOf(offer.Guest, offer.Device).Error, reason);
         store.Write($"{backend}/state", XenbusState.Closed.ToText());
     });
 

@@ -13,6 +13,9 @@ public sealed class BlockBackend : IAsyncDisposable
 {
     private const int LastAttempts = 5;
 
+    // Names of files in the state folder: what was attached is not taken back as if a toolstack had offered it, and the other way round.
+    private const string Attached = "attached", Served = "served";
+
     private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseBetweenLastAttempts = TimeSpan.FromMilliseconds(50);
 
@@ -20,6 +23,7 @@ public sealed class BlockBackend : IAsyncDisposable
     private readonly DevicePaths _paths;
     private readonly BackendOptions _options;
     private readonly bool _ownsNodes;
+    private readonly JournalFile? _journal;
     private readonly DeviceMachine _machine;
     private readonly BackendLog _log;
 
@@ -28,15 +32,17 @@ public sealed class BlockBackend : IAsyncDisposable
     private volatile bool _detach;
     private volatile bool _abandon;
 
-    private BlockBackend(IXenHost xen, DomainId guest, VirtualDevice device, IBlockTarget target, BackendOptions options, bool ownsNodes)
+    private BlockBackend(
+        IXenHost xen, DomainId guest, VirtualDevice device, IBlockTarget target, BackendOptions options, bool ownsNodes, JournalFile? journal)
     {
         _xen = xen;
         _options = options;
         _ownsNodes = ownsNodes;
+        _journal = journal;
         _paths = new DevicePaths(xen.Domain, options.BackendType, guest, device);
         Name = $"{guest}/{device}";
         _log = new BackendLog(options.LoggerFactory.CreateLogger(typeof(BlockBackend).FullName!), Name);
-        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, _log, _signal.Raise);
+        _machine = new DeviceMachine(xen, _paths, guest, Name, target, options, _log, journal, _signal.Raise);
         Completion = Task.Run(RunAsync);
     }
 
@@ -59,6 +65,10 @@ public sealed class BlockBackend : IAsyncDisposable
     public Task Completion { get; }
 
     /// <summary>Gives a guest a disk: makes its nodes in xenstore, as a toolstack does, and serves it. Disposing takes the disk away again.</summary>
+    /// <remarks>
+    /// With a <see cref="BackendOptions.StateFolder"/>, a disk whose process was killed is taken back as it is. The target and the options have
+    /// to be the same then.
+    /// </remarks>
     /// <param name="xen">The hypervisor. Outlives the device.</param>
     /// <param name="guest">The guest, which must exist.</param>
     /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
@@ -67,15 +77,32 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <returns>The device, when it is offered to the guest, which connects in its own time.</returns>
     /// <exception cref="FormatException">The name names no disk.</exception>
     /// <exception cref="HypervisorException">The guest does not exist or has such a disk already, or xenstore failed. No node is left behind.</exception>
+    /// <exception cref="IOException">No file can be made in the state folder.</exception>
     public static async Task<BlockBackend> AttachAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null)
     {
         options ??= new BackendOptions();
         VirtualDevice device = VirtualDevice.Parse(vdev);
-        DeviceNodes.Create(xen, new DevicePaths(xen.Domain, options.BackendType, guest, device), guest, device, target.Info, options.IsCdrom);
-        return await new BlockBackend(xen, guest, device, target, options, ownsNodes: true).OfferedAsync().ConfigureAwait(false);
+        var paths = new DevicePaths(xen.Domain, options.BackendType, guest, device);
+        JournalFile? journal = OpenJournal(options, paths, Attached);
+        try
+        {
+            if (journal is not { WasLeft: true } || !DeviceNodes.AreWanted(xen.Store, paths))
+                DeviceNodes.Create(xen, paths, guest, device, target.Info, options.IsCdrom);
+        }
+        catch
+        {
+            journal?.Close(hasEnded: !journal.WasLeft);
+            throw;
+        }
+
+        return await new BlockBackend(xen, guest, device, target, options, ownsNodes: true, journal).OfferedAsync().ConfigureAwait(false);
     }
 
     /// <summary>Serves a disk whose nodes a toolstack has made. Disposing closes it and leaves the nodes alone.</summary>
+    /// <remarks>
+    /// With a <see cref="BackendOptions.StateFolder"/>, a disk whose process was killed is taken back as it is. The target and the options have
+    /// to be the same then.
+    /// </remarks>
     /// <param name="xen">The hypervisor. Outlives the device.</param>
     /// <param name="guest">The guest.</param>
     /// <param name="vdev">The disk's name, as in <see cref="VirtualDevice.Parse"/>.</param>
@@ -83,9 +110,15 @@ public sealed class BlockBackend : IAsyncDisposable
     /// <param name="options">How; <see langword="null"/> for the defaults.</param>
     /// <returns>The device, when it is offered to the guest.</returns>
     /// <exception cref="FormatException">The name names no disk.</exception>
-    /// <exception cref="HypervisorException">There are no such nodes, or xenstore failed.</exception>
-    public static Task<BlockBackend> ServeAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null) =>
-        new BlockBackend(xen, guest, VirtualDevice.Parse(vdev), target, options ?? new BackendOptions(), ownsNodes: false).OfferedAsync();
+    /// <exception cref="HypervisorException">There are no such nodes, another process serves the disk, or xenstore failed.</exception>
+    /// <exception cref="IOException">No file can be made in the state folder.</exception>
+    public static async Task<BlockBackend> ServeAsync(IXenHost xen, DomainId guest, string vdev, IBlockTarget target, BackendOptions? options = null)
+    {
+        options ??= new BackendOptions();
+        VirtualDevice device = VirtualDevice.Parse(vdev);
+        JournalFile? journal = OpenJournal(options, new DevicePaths(xen.Domain, options.BackendType, guest, device), Served);
+        return await ServeAsync(xen, guest, device, target, options, journal).ConfigureAwait(false);
+    }
 
     /// <summary>
     /// Asks a guest for a disk, as a toolstack does, and returns at once. Whoever serves it, in whichever process, closes it when the guest
@@ -136,6 +169,31 @@ public sealed class BlockBackend : IAsyncDisposable
         await Completion.ConfigureAwait(false);
     }
 
+    /// <summary>Serves a disk whose nodes a toolstack has made, with a journal that is open already and is closed with the device.</summary>
+    internal static Task<BlockBackend> ServeAsync(
+        IXenHost xen, DomainId guest, VirtualDevice device, IBlockTarget target, BackendOptions options, JournalFile? journal) =>
+        new BlockBackend(xen, guest, device, target, options, ownsNodes: false, journal).OfferedAsync();
+
+    /// <summary>Whether a process served a toolstack's disk and did not come to the end of it: it serves it yet, or was killed.</summary>
+    internal static bool IsLeft(BackendOptions options, DevicePaths paths) =>
+        options.StateFolder is { } folder && File.Exists(paths.JournalIn(folder, Served));
+
+    /// <summary>Opens the journal of a toolstack's disk.</summary>
+    /// <returns>False where a process that lives has it. Without a state folder there is none, which is no failure.</returns>
+    internal static bool TryOpenJournal(BackendOptions options, DevicePaths paths, out JournalFile? journal) =>
+        TryOpenJournal(options, paths, Served, out journal);
+
+    private static bool TryOpenJournal(BackendOptions options, DevicePaths paths, string part, out JournalFile? journal)
+    {
+        journal = options.StateFolder is { } folder ? JournalFile.TryOpen(paths.JournalIn(folder, part)) : null;
+        return journal is not null || options.StateFolder is null;
+    }
+
+    private static JournalFile? OpenJournal(BackendOptions options, DevicePaths paths, string part) =>
+        TryOpenJournal(options, paths, part, out JournalFile? journal)
+            ? journal
+            : throw new HypervisorException($"The disk {paths.Backend} is served by another process already.");
+
     private async Task<BlockBackend> OfferedAsync()
     {
         if (await Task.WhenAny(_offered.Task, Completion).ConfigureAwait(false) == _offered.Task)
@@ -147,6 +205,7 @@ public sealed class BlockBackend : IAsyncDisposable
 
     private async Task RunAsync()
     {
+        bool hasEnded = false;
         try
         {
             // The backend's half is watched too: that is where a toolstack asks for the disk back, and where it vanishes.
@@ -159,13 +218,14 @@ public sealed class BlockBackend : IAsyncDisposable
             finally
             {
                 await _machine.DisconnectAsync().ConfigureAwait(false);
-                await InsistAsync(_machine.AnnounceEnd).ConfigureAwait(false);
+                hasEnded = await InsistAsync(_machine.AnnounceEnd).ConfigureAwait(false);
             }
         }
         finally
         {
             if (_ownsNodes)
-                await InsistAsync(() => DeviceNodes.Remove(_xen.Store, _paths)).ConfigureAwait(false);
+                hasEnded = await InsistAsync(() => DeviceNodes.Remove(_xen.Store, _paths)).ConfigureAwait(false);
+            _journal?.Close(hasEnded);
         }
     }
 
@@ -187,9 +247,10 @@ public sealed class BlockBackend : IAsyncDisposable
                     return;
                 _offered.TrySetResult(true);
             }
-            catch (HypervisorException e) when (_offered.Task.IsCompleted)
+            catch (HypervisorException e) when (_offered.Task.IsCompleted || _journal is { WasLeft: true })
             {
-                // Whoever attaches gets the failure of the first step; there is nobody to give a later one to.
+                // Whoever attaches gets the failure of the first step; there is nobody to give a later one to. A disk that a guest may be
+                // using is not given up: what keeps it from being taken back, such as a port of the process that was killed, may go.
                 _log.StoreFailed(e);
                 patience = RetryAfterFailure;
             }
@@ -199,21 +260,21 @@ public sealed class BlockBackend : IAsyncDisposable
     }
 
     // The last writes of a device: no later step makes up for them, so they are tried a few times, and then the operator has to know.
-    private async Task InsistAsync(Action write)
+    private async Task<bool> InsistAsync(Action write)
     {
         for (int attempt = 1; ; attempt++)
         {
             try
             {
                 write();
-                return;
+                return true;
             }
             catch (HypervisorException e)
             {
                 if (attempt == LastAttempts)
                 {
                     _log.NodesLeft(e);
-                    return;
+                    return false;
                 }
             }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Targets;
@@ -20,6 +21,7 @@ internal sealed class DeviceMachine
     private readonly BackendOptions _options;
     private readonly BackendLog _log;
     private readonly string _name;
+    private readonly JournalFile? _journal;
     private readonly Action _signal;
 
     // One for all connections: a guest that connects again and again gets no fresh budget of lines.
@@ -44,9 +46,10 @@ internal sealed class DeviceMachine
     /// <param name="target">The disk.</param>
     /// <param name="options">How it is served.</param>
     /// <param name="log">Hears of it.</param>
+    /// <param name="journal">Where it notes what it owes the guest; null where that need not outlive the process.</param>
     /// <param name="signal">Asks for a step; any thread.</param>
     public DeviceMachine(
-        IXenHost xen, DevicePaths paths, DomainId guest, string name, IBlockTarget target, BackendOptions options, BackendLog log, Action signal)
+        IXenHost xen, DevicePaths paths, DomainId guest, string name, IBlockTarget target, BackendOptions options, BackendLog log, JournalFile? journal, Action signal)
     {
         _xen = xen;
         _paths = paths;
@@ -57,6 +60,7 @@ internal sealed class DeviceMachine
         _options = options;
         _name = name;
         _log = log;
+        _journal = journal;
         _signal = signal;
         _engineLog = new EngineLog(options.LoggerFactory.CreateLogger(typeof(RequestEngine).FullName!), name);
     }
@@ -91,6 +95,8 @@ internal sealed class DeviceMachine
 
         try
         {
+            if (_state == XenbusState.Initialising)
+                TakeBack(XenbusStates.Parse(frontend));
             FollowSize();
             return await FollowAsync(XenbusStates.Parse(frontend), online is not "0").ConfigureAwait(false);
         }
@@ -127,6 +133,37 @@ internal sealed class DeviceMachine
     /// <summary>Asks the guest for the disk.</summary>
     /// <exception cref="HypervisorException">The store failed.</exception>
     public void RequestDetach() => _nodes.RequestDetach();
+
+    /// <summary>Goes on where a process was killed that had this device connected, if its journal says what it owed. The guest sees nothing of it.</summary>
+    private void TakeBack(XenbusState frontend)
+    {
+        XenbusState left = XenbusStates.Parse(_xen.Store.Read(_paths.InBackend("state")));
+        bool wasConnected = left is XenbusState.Connected or XenbusState.Closing;
+        bool hasRing = frontend is XenbusState.Initialised or XenbusState.Connected or XenbusState.Closing;
+        if (_journal is null || !wasConnected || !hasRing || ReadConnectedKeys() is not { } keys || !_journal.IsAbout(keys))
+            return;
+
+        // What the guest was offered stays as it is: it has read it. Only a new size is news to it.
+        _ = long.TryParse(_xen.Store.Read(_paths.InBackend("sectors")), NumberStyles.None, CultureInfo.InvariantCulture, out long sectors);
+        _disk.ReadAsTold(sectors);
+        _connection = Connect(keys);
+        _connection.NotifyGuest();
+        _log.TakenBack(keys.Protocol, keys.Ring.Length);
+        Note(left);
+    }
+
+    private FrontendKeys? ReadConnectedKeys()
+    {
+        try
+        {
+            return FrontendKeys.ReadConnected(_xen.Store, _paths);
+        }
+        catch (FrontendException)
+        {
+            // A driver that came after the one that was connected, and has not said yet where its ring is.
+            return null;
+        }
+    }
 
     private async Task<bool> FollowAsync(XenbusState frontend, bool online)
     {
@@ -181,6 +218,7 @@ internal sealed class DeviceMachine
     {
         if (_state == XenbusState.InitWait)
             return;
+        _journal?.Forget();
         _nodes.Offer(_disk.Read(), _options);
         _disk.NoteTold();
         Note(XenbusState.InitWait);
@@ -228,7 +266,8 @@ internal sealed class DeviceMachine
     {
         try
         {
-            _connection = RingConnection.Open(_xen, _guest, keys, (ring, channel) => EngineOf(keys, ring, channel), $"blkif {_name}", OnEngineFailed);
+            _journal?.Begin(keys);
+            _connection = Connect(keys);
         }
         catch (HypervisorException e)
         {
@@ -236,10 +275,16 @@ internal sealed class DeviceMachine
             return false;
         }
 
-        _queues = [_connection.Statistics];
-        _agreed = new BackendConnection(keys.Protocol, keys.Ring.Length, [keys.EventChannel], MemoryFor(keys));
         _log.Connected(keys.Protocol, keys.Ring.Length);
         return true;
+    }
+
+    private RingConnection Connect(FrontendKeys keys)
+    {
+        var connection = RingConnection.Open(_xen, _guest, keys, (ring, channel) => EngineOf(keys, ring, channel), $"blkif {_name}", OnEngineFailed);
+        _queues = [connection.Statistics];
+        _agreed = new BackendConnection(keys.Protocol, keys.Ring.Length, [keys.EventChannel], MemoryFor(keys));
+        return connection;
     }
 
     private RequestEngine EngineOf(FrontendKeys keys, IGrantMapping ring, IEventChannel channel) => RequestEngine.Create(new EngineSettings
@@ -258,6 +303,7 @@ internal sealed class DeviceMachine
         MaxPersistentGrants = _options.MaxPersistentGrants,
         PersistentGrantTimeout = _options.PersistentGrantTimeout,
         Log = _engineLog,
+        Journal = _journal?.Journal,
     });
 
     // A guest that grants other pages with each request gains nothing from their staying mapped.

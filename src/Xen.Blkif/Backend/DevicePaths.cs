@@ -17,6 +17,9 @@ internal sealed class DevicePaths(DomainId backendDomain, string backendType, Do
     /// <summary>Where toolstacks look for the reason of a failure.</summary>
     public string Error => $"{_errorsOfGuest}/{device.Number}/error";
 
+    /// <summary>The file of a process that serves the device, by the part that the process has in it.</summary>
+    public string JournalIn(string folder, string part) => Path.Combine(folder, $"{backendType}-{guest}-{device.Number}.{part}");
+
     public string InBackend(string key) => $"{Backend}/{key}";
 
     public string InFrontend(string key) => $"{Frontend}/{key}";

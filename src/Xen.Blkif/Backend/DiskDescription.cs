@@ -71,6 +71,14 @@ internal sealed class DiskDescription(IBlockTarget target, BackendOptions option
         }
     }
 
+    /// <summary>Reads all of it for a guest that was told of the disk before, by another process. A length that is another one by now is new.</summary>
+    /// <param name="sectors">The length that the guest was told, in units of 512 bytes.</param>
+    public void ReadAsTold(long sectors)
+    {
+        Read();
+        _toldLength = sectors * BlkifLimits.SectorSize;
+    }
+
     /// <summary>Notes that the store has the length now.</summary>
     public void NoteTold()
     {

@@ -35,6 +35,12 @@ internal sealed class FrontendKeys : IEquatable<FrontendKeys>
             ? Read(access, paths, maxRingPageOrder)
             : null);
 
+    /// <summary>Reads the keys of a ring that was connected to already, whatever the frontend's state is now.</summary>
+    /// <exception cref="FrontendException">A key is missing or makes no sense.</exception>
+    /// <exception cref="HypervisorException">The store failed, or the guest writes to it all the time.</exception>
+    public static FrontendKeys ReadConnected(IXenStore store, DevicePaths paths) =>
+        store.Transact(access => Read(access, paths, Rings.RingSize.MaxPageOrder));
+
     public bool Equals(FrontendKeys? other) =>
         other is not null && Protocol == other.Protocol && EventChannel == other.EventChannel && Ring.AsSpan().SequenceEqual(other.Ring);
 

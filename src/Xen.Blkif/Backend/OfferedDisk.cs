@@ -11,12 +11,27 @@ namespace Xen.Blkif.Backend;
 /// <param name="AllowsDiscard">Whether the guest may give storage back.</param>
 public sealed record OfferedDisk(DomainId Guest, VirtualDevice Device, string Params, bool IsReadOnly, bool IsCdrom, bool AllowsDiscard)
 {
+    /// <summary>
+    /// Whether the guest may be using the disk already, whose process was killed. Storage that did not outlive that process, such as its
+    /// memory, must not be opened as if it were empty.
+    /// </summary>
+    public bool IsInUse { get; init; }
+
     /// <summary>Reads what a toolstack wrote.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="backend">The backend's half.</param>
+    /// <param name="guest">The guest.</param>
+    /// <param name="number">The last part of the path.</param>
+    /// <param name="isLeft">Whether another process served a disk and did not come to the end of it.</param>
     /// <returns>Null where the node is no disk that waits to be served.</returns>
-    internal static OfferedDisk? Read(IXenStoreAccess store, string backend, DomainId guest, string number)
+    internal static OfferedDisk? Read(IXenStoreAccess store, string backend, DomainId guest, string number, Func<VirtualDevice, bool> isLeft)
     {
-        bool waits = XenbusStates.Parse(store.Read($"{backend}/state")) == XenbusState.Initialising && store.Read($"{backend}/online") is "1";
-        if (!waits || !VirtualDevice.TryParse(number, out VirtualDevice device))
+        if (!VirtualDevice.TryParse(number, out VirtualDevice device))
+            return null;
+
+        bool isNew = XenbusStates.Parse(store.Read($"{backend}/state")) == XenbusState.Initialising;
+        bool waits = isNew && store.Read($"{backend}/online") is "1";
+        if (!waits && !isLeft(device))
             return null;
 
         // The name is what people know the disk by; the number is what the guest and the paths have.
@@ -28,6 +43,9 @@ public sealed record OfferedDisk(DomainId Guest, VirtualDevice Device, string Pa
             store.Read($"{backend}/params") ?? "",
             IsReadOnly: store.Read($"{backend}/mode")?.Contains('w') != true,
             IsCdrom: store.Read($"{backend}/device-type") is "cdrom",
-            AllowsDiscard: store.Read($"{backend}/discard-enable") is not "0");
+            AllowsDiscard: store.Read($"{backend}/discard-enable") is not "0")
+        {
+            IsInUse = !isNew,
+        };
     }
 }

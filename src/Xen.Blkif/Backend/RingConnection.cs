@@ -30,6 +30,9 @@ internal sealed class RingConnection
     /// <summary>What the queue did so far.</summary>
     public QueueStatistics Statistics => _engine.Statistics;
 
+    /// <summary>Rings the guest's bell: whoever had the ring before may have died between showing a response and telling of it.</summary>
+    public void NotifyGuest() => _channel.Notify();
+
     /// <summary>Checks requests that are taken from now on against another size, in units of 512 bytes.</summary>
     public void Resize(long sectors) => _engine.Limits = _engine.Limits.Resized((ulong)sectors);
 

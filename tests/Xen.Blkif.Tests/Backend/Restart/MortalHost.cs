@@ -1,0 +1,110 @@
+using System.Collections.Concurrent;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Tests.Engine.Restart;
+
+namespace Xen.Blkif.Tests.Backend.Restart;
+
+/// <summary>
+/// A Xen as a process sees it that can be killed: from then on nothing that the process does reaches the guest or the store. Its threads end
+/// with an exception at their next call. Disposing what it served, and then this, gives back what it had mapped, bound and locked, as a kernel does.
+/// </summary>
+/// <remarks>Its death notifies nobody, which is worse than with Xen's library.</remarks>
+internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventChannels, IXenStore
+{
+    private readonly TaskCompletionSource<bool> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ConcurrentDictionary<nint, int> _mapped = new();
+    private int _callsLeft = int.MaxValue;
+
+    /// <summary>Completes when the process is dead.</summary>
+    public Task Died => _died.Task;
+
+    public DomainId Domain => xen.Domain;
+
+    public IGrantTable Grants => this;
+
+    public IEventChannels Events => this;
+
+    public IXenStore Store => this;
+
+    /// <summary>Kills it when it next maps pages for a request, copies or notifies: at one of these calls, of which the first is 1.</summary>
+    public void DieAt(int call) => Volatile.Write(ref _callsLeft, call);
+
+    public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => xen.Grants.Map(domain, references, writable);
+
+    public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) =>
+        xen.Grants.Map(domain, references, writable: true);
+
+    public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable)
+    {
+        Live();
+        nint address = xen.Grants.TryMap(domain, references, writable);
+        if (address != 0)
+            _mapped[address] = references.Length;
+        return address;
+    }
+
+    public bool TryUnmap(nint address, int pages) => _mapped.TryRemove(address, out _) && xen.Grants.TryUnmap(address, pages);
+
+    public bool Copy(Span<GrantCopySegment> segments)
+    {
+        Live();
+        return xen.Grants.Copy(segments);
+    }
+
+    public IEventChannel Bind(DomainId domain, uint remotePort) => new Channel(this, xen.Events.Bind(domain, remotePort));
+
+    public string? Read(string path) => Reach().Read(path);
+
+    public void Write(string path, string value) => Reach().Write(path, value);
+
+    public void Remove(string path) => Reach().Remove(path);
+
+    public IReadOnlyList<string> List(string path) => Reach().List(path);
+
+    public void SetPermissions(string path, DomainId owner, XenStorePermission others, params XenStoreEntry[] entries) =>
+        Reach().SetPermissions(path, owner, others, entries);
+
+    public IXenStoreTransaction BeginTransaction() => Reach().BeginTransaction();
+
+    public IDisposable Watch(string path, Action<string> changed) => xen.Store.Watch(path, changed);
+
+    public void Dispose()
+    {
+        // The hypervisor goes on. An engine that died with requests under way keeps its pages.
+        foreach (nint address in _mapped.Keys)
+        {
+            if (_mapped.TryRemove(address, out int pages))
+                xen.Grants.TryUnmap(address, pages);
+        }
+    }
+
+    private void Live()
+    {
+        if (Interlocked.Decrement(ref _callsLeft) > 0)
+            return;
+        _died.TrySetResult(true);
+        throw new KilledException();
+    }
+
+    private IXenStore Reach() => !Died.IsCompleted ? xen.Store : throw new HypervisorException("The process was killed.");
+
+    private sealed class Channel(MortalHost host, IEventChannel channel) : IEventChannel
+    {
+        // The process's other queues die with the one that was at work.
+        public bool Wait(int millisecondsTimeout)
+        {
+            bool notified = channel.Wait(millisecondsTimeout);
+            return !host.Died.IsCompleted ? notified : throw new KilledException();
+        }
+
+        public void Notify()
+        {
+            host.Live();
+            channel.Notify();
+        }
+
+        public void Wake() => channel.Wake();
+
+        public void Dispose() => channel.Dispose();
+    }
+}
