@@ -28,6 +28,9 @@ internal static class TargetSpec
         return options.ReadOnly && !target.Info.ReadOnly ? new ReadOnlyTarget(target) : target;
     }
 
+    /// <summary>Whether what is written is still there when the process is killed.</summary>
+    public static bool OutlivesProcess(string spec) => !spec.StartsWith("memory:", StringComparison.Ordinal);
+
     private static MemoryTarget InMemory(long size, string spec)
     {
         try

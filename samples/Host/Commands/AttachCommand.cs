@@ -20,7 +20,7 @@ internal sealed class AttachCommand
 
     public Command Create()
     {
-        var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it. {Reload.Help}")
+        var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it; killed and run again, it takes it back. {Reload.Help}")
         {
             _domain, _vdev, _target, _readOnly, _cdrom, GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
@@ -40,7 +40,8 @@ internal sealed class AttachCommand
         using var reload = new Reload();
         using var xen = XenHost.Open();
         DomainId guest = DomainName.Find(xen.Store, arguments.GetValue(_domain)!);
-        await using IBlockTarget target = TargetSpec.Open(arguments.GetValue(_target)!, new FileTargetOptions
+        string spec = arguments.GetValue(_target)!;
+        await using IBlockTarget target = TargetSpec.Open(spec, new FileTargetOptions
         {
             ReadOnly = arguments.GetValue(_readOnly) || arguments.GetValue(_cdrom),
             Logger = logs.CreateLogger<FileTarget>(),
@@ -50,10 +51,11 @@ internal sealed class AttachCommand
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             IsCdrom = arguments.GetValue(_cdrom),
+            StateFolder = TargetSpec.OutlivesProcess(spec) ? StatusFolder.TryMakeCurrent(logs) : null,
             LoggerFactory = logs,
         });
         await using var status = StatusServer.TryStart(
-            StatusFolder.Current, () => [DiskReport.Of(vbd, xen.Store, arguments.GetValue(_target))], logs);
+            StatusFolder.Current, () => [DiskReport.Of(vbd, xen.Store, spec)], logs);
         reload.Reads(vbd.RefreshSize);
         await Task.WhenAny(vbd.Completion, stop.Requested);
         return ExitCode.Okay;

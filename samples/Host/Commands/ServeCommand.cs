@@ -33,13 +33,10 @@ internal sealed class ServeCommand
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
+            StateFolder = StatusFolder.TryMakeCurrent(logs),
             LoggerFactory = logs,
         };
-        await using var watcher = new BackendWatcher(xen, disk => TargetSpec.Open(disk.Params, new FileTargetOptions
-        {
-            ReadOnly = disk.IsReadOnly,
-            Logger = logs.CreateLogger<FileTarget>(),
-        }), options);
+        await using var watcher = new BackendWatcher(xen, disk => Open(disk, logs), options);
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
         reload.Reads(watcher.RefreshSizes);
@@ -47,5 +44,12 @@ internal sealed class ServeCommand
         await stop.Requested;
         ServiceManager.Tell("STOPPING=1");
         return ExitCode.Okay;
+    }
+
+    private static IBlockTarget Open(OfferedDisk disk, ILoggerFactory logs)
+    {
+        if (disk.IsInUse && !TargetSpec.OutlivesProcess(disk.Params))
+            throw new TargetException($"What was in '{disk.Params}' is lost: the process that had it was killed.");
+        return TargetSpec.Open(disk.Params, new FileTargetOptions { ReadOnly = disk.IsReadOnly, Logger = logs.CreateLogger<FileTarget>() });
     }
 }

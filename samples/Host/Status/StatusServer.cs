@@ -39,10 +39,7 @@ internal sealed partial class StatusServer : IAsyncDisposable
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            if (!Directory.Exists(folder))
-#pragma warning disable CA1416 // no Xen host is a Windows
-                Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-#pragma warning restore CA1416
+            StatusFolder.Make(folder);
             return new StatusServer(Listen(listener, folder), listener, disks, logger);
         }
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
