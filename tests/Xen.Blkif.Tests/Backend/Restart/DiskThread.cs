@@ -29,7 +29,6 @@ internal sealed class DiskThread
     {
         while (!_dead)
         {
-            // Some gather, so that there is a newest.
             if (!Target.DoNewest(2))
                 Thread.Yield();
         }

@@ -76,6 +76,25 @@ internal sealed class RestartTests
     }
 
     [Test]
+    public async Task A_guest_that_has_an_answer_and_was_not_told_of_it_is_told_by_the_process_that_comes_after()
+    {
+        using var folder = new TemporaryFolder();
+        await using var stage = new Stage();
+        stage.Options = Options(stage, folder);
+        using var first = new MortalHost(stage.Xen);
+        BlockBackend killed = await BlockBackend.AttachAsync(first, Stage.GuestId, "xvda", stage.Target, stage.Options);
+        await using BlkifFrontend frontend = await stage.ConnectAsync();
+
+        // The guest's page is one call, the notification is the next.
+        await KillAsync(first, killed, frontend, call: 2);
+        Assert.That(frontend.Queue.Channel.Wait(0), Is.False, "nobody told the guest");
+        await using BlockBackend second = await stage.AttachAsync();
+        Assert.That(frontend.Queue.Channel.Wait(10_000), Is.True);
+        TakesTheAnswer(frontend);
+        Assert.That(second.Queues[0].Requests, Is.Zero, "it is the first one's answer");
+    }
+
+    [Test]
     public async Task A_disk_that_a_living_process_serves_is_not_taken_from_it()
     {
         using var folder = new TemporaryFolder();
@@ -154,7 +173,7 @@ internal sealed class RestartTests
         dead.Put(BlkifOperation.Read, 0, 0, 512);
         dead.Push();
         await Eventually.IsTrue(() => killed.Queues[0].Passes > 0, "the request is under way");
-        first.DieAfter(0);
+        first.DieAt(1);
         dead.Put(BlkifOperation.Write, 1, 0, 512);
         dead.Push();
         await Eventually.Ends(first.Died, "the process is dead");
@@ -198,7 +217,7 @@ internal sealed class RestartTests
             IAsyncDisposable process = await start(xen, storage.Target);
             frontend ??= await stage.ConnectAsync(options);
             guest ??= new VerifyingGuest(frontend);
-            xen.DieAfter(random.Next(1, 60));
+            xen.DieAt(random.Next(1, 60));
             await Eventually.IsTrue(() => xen.Died.IsCompleted || guest.HasFailed, "the process is dead");
             await storage.DieAsync();
             await process.DisposeAsync();
@@ -218,14 +237,15 @@ internal sealed class RestartTests
         await last.DieAsync();
     }
 
-    // Kills a process at the guest's next request, which the next process answers.
-    private static async Task KillAsync(MortalHost xen, BlockBackend process, BlkifFrontend frontend)
+    // Kills a process at the guest's next request: before the data reaches the guest, unless at a later call.
+    private static async Task KillAsync(MortalHost xen, BlockBackend process, BlkifFrontend frontend, int call = 1)
     {
-        xen.DieAfter(0);
+        xen.DieAt(call);
         frontend.Queue.Put(BlkifOperation.Read, 0, 0, 512);
         frontend.Queue.Push();
         await Eventually.Ends(xen.Died, "the process is dead");
         await process.DisposeAsync();
+        xen.Dispose();
     }
 
     private static void TakesTheAnswer(BlkifFrontend frontend)
