@@ -38,6 +38,6 @@ internal static partial class StatusFolder
         }
     }
 
-    [LoggerMessage(62, LogLevel.Warning, "no folder {Folder}, so no disk is taken back after a kill: {Reason}")]
+    [LoggerMessage(63, LogLevel.Warning, "no folder {Folder}, so no disk is taken back after a kill: {Reason}")]
     private static partial void LogNoFolder(ILogger logger, string folder, string reason);
 }

@@ -86,7 +86,7 @@ public sealed class BlockBackend : IAsyncDisposable
         JournalFile? journal = OpenJournal(options, paths, Attached);
         try
         {
-            if (journal is not { WasLeft: true } || !DeviceNodes.AreWanted(xen.Store, paths))
+            if (journal is not { WasLeft: true } || !DeviceNodes.AreThere(xen.Store, paths))
                 DeviceNodes.Create(xen, paths, guest, device, target.Info, options.IsCdrom);
         }
         catch
@@ -249,8 +249,9 @@ public sealed class BlockBackend : IAsyncDisposable
             }
             catch (HypervisorException e) when (_offered.Task.IsCompleted || _journal is { WasLeft: true })
             {
-                // Whoever attaches gets the failure of the first step; there is nobody to give a later one to. A disk that a guest may be
-                // using is not given up: what keeps it from being taken back, such as a port of the process that was killed, may go.
+                // Whoever attaches gets the failure of the first step; there is nobody to give a later one to. A disk that was left behind
+                // is not given up: its guest may be using it, and a port of the process that was killed may be closed a moment later.
+                _offered.TrySetResult(true);
                 _log.StoreFailed(e);
                 patience = RetryAfterFailure;
             }

@@ -46,11 +46,10 @@ internal static class DeviceNodes
             store.Write(paths.InFrontend("state"), XenbusState.Initialising.ToText());
         });
 
-    /// <summary>Whether both halves are there, belong to each other, and nobody wants the disk back.</summary>
-    public static bool AreWanted(IXenStore xen, DevicePaths paths) => xen.Transact(store =>
+    /// <summary>Whether both halves are there and belong to each other.</summary>
+    public static bool AreThere(IXenStore xen, DevicePaths paths) => xen.Transact(store =>
         string.Equals(store.Read(paths.InBackend("frontend")), paths.Frontend, StringComparison.Ordinal)
-        && string.Equals(store.Read(paths.InFrontend("backend")), paths.Backend, StringComparison.Ordinal)
-        && store.Read(paths.InBackend("online")) is "1");
+        && string.Equals(store.Read(paths.InFrontend("backend")), paths.Backend, StringComparison.Ordinal));
 
     /// <summary>Removes them, and the reason of a failure. Does nothing for what is gone already.</summary>
     public static void Remove(IXenStore xen, DevicePaths paths) => xen.Transact(store =>

@@ -95,6 +95,47 @@ internal sealed class RestartTests
     }
 
     [Test]
+    public async Task A_disk_that_cannot_be_taken_back_at_once_is_taken_back_later()
+    {
+        using var folder = new TemporaryFolder();
+        await using var stage = new Stage();
+        stage.Options = Options(stage, folder);
+        using var first = new MortalHost(stage.Xen);
+        BlockBackend killed = await BlockBackend.AttachAsync(first, Stage.GuestId, "xvda", stage.Target, stage.Options);
+        await using BlkifFrontend frontend = await stage.ConnectAsync();
+        await KillAsync(first, killed, frontend);
+
+        // A process that is dying may still have the port.
+        int refusals = 0;
+        stage.Xen.Events.BindFault = (_, _) => refusals++ == 0;
+        await using BlockBackend second = await stage.AttachAsync();
+        TakesTheAnswer(frontend);
+        Assert.That(refusals, Is.EqualTo(2));
+        await Eventually.IsTrue(() => second.State == XenbusState.Connected, "the disk is taken back");
+        Assert.That(stage.ReadBe("state"), Is.EqualTo("4"));
+    }
+
+    [Test]
+    public async Task A_process_that_was_killed_while_it_took_its_disk_away_is_followed_by_one_that_takes_it_away()
+    {
+        using var folder = new TemporaryFolder();
+        await using var stage = new Stage();
+        stage.Options = Options(stage, folder);
+        using var first = new MortalHost(stage.Xen);
+        BlockBackend killed = await BlockBackend.AttachAsync(first, Stage.GuestId, "xvda", stage.Target, stage.Options);
+        BlkifFrontend frontend = await stage.ConnectAsync();
+        stage.ToolstackDetaches();
+        await KillAsync(first, killed, frontend);
+
+        await using BlockBackend second = await stage.AttachAsync();
+        TakesTheAnswer(frontend);
+        await frontend.DisposeAsync();
+        await Eventually.Ends(second.Completion, "the disk has ended");
+        stage.AssertNothingLeft();
+        Assert.That(Directory.GetFiles(folder.Path), Is.Empty);
+    }
+
+    [Test]
     public async Task A_disk_that_a_living_process_serves_is_not_taken_from_it()
     {
         using var folder = new TemporaryFolder();
