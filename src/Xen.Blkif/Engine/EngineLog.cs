@@ -6,6 +6,7 @@ using Xen.Blkif.Targets;
 namespace Xen.Blkif.Engine;
 
 /// <summary>What an engine has to say to the operator, at a rate that the guest cannot raise.</summary>
+/// <remarks>Thread-safe: the queues of a device share one, so that more of them buy no further lines.</remarks>
 internal sealed partial class EngineLog(ILogger logger, string device)
 {
     // What the storage does wrong must not be lost among what the guest does wrong.
@@ -14,32 +15,38 @@ internal sealed partial class EngineLog(ILogger logger, string device)
 
     public void Refused(Refusal refusal, byte operation, ulong sector)
     {
-        if (_refusals.TrySpend(out long suppressed))
+        if (MaySay(_refusals, out long suppressed))
             LogRefused(device, refusal, operation, sector, suppressed);
     }
 
     public void Failed(BlockRequestKind kind, long offset, long length, BlockStatus status)
     {
-        if (_failures.TrySpend(out long suppressed))
+        if (MaySay(_failures, out long suppressed))
             LogFailed(device, kind, length, offset, status, suppressed);
     }
 
     public void TargetThrew(Exception exception)
     {
-        if (_failures.TrySpend(out long suppressed))
+        if (MaySay(_failures, out long suppressed))
             LogTargetThrew(exception, device, suppressed);
     }
 
     public void OutOfMemory(int segments)
     {
-        if (_failures.TrySpend(out long suppressed))
+        if (MaySay(_failures, out long suppressed))
             LogOutOfMemory(device, segments, suppressed);
     }
 
     public void NotUnmapped(int pages)
     {
-        if (_failures.TrySpend(out long suppressed))
+        if (MaySay(_failures, out long suppressed))
             LogNotUnmapped(device, pages, suppressed);
+    }
+
+    private static bool MaySay(LogBudget budget, out long suppressed)
+    {
+        lock (budget)
+            return budget.TrySpend(out suppressed);
     }
 
     [LoggerMessage(10, LogLevel.Warning, "{Device}: request refused: {Refusal} (operation {Operation}, sector {Sector}; {Suppressed} lines left out before)")]
