@@ -6,7 +6,7 @@ using Xen.Blkif.Protocol;
 namespace Xen.Blkif.Testing;
 
 /// <summary>A guest's block driver: finds its disk in xenstore, connects, does I/O, closes, and may connect again.</summary>
-/// <remarks>Used by one thread at a time.</remarks>
+/// <remarks>Used by one thread at a time; but each queue, with its disk, may have a thread of its own.</remarks>
 public sealed class BlkifFrontend : IAsyncDisposable
 {
     private readonly SimulatedGuest _guest;
@@ -24,11 +24,17 @@ public sealed class BlkifFrontend : IAsyncDisposable
             ?? throw new HypervisorException($"Domain {guest.Id} has no disk {device}.");
     }
 
-    /// <summary>The ring, for requests of any kind.</summary>
-    public FrontendQueue Queue { get; private set; } = null!;
+    /// <summary>The ring of the first queue, for requests of any kind.</summary>
+    public FrontendQueue Queue => Queues[0];
 
-    /// <summary>The disk, for whole reads and writes of any length.</summary>
-    public FrontendDisk Disk { get; private set; } = null!;
+    /// <summary>The disk through the first queue, for whole reads and writes of any length.</summary>
+    public FrontendDisk Disk => Disks[0];
+
+    /// <summary>The rings of all queues.</summary>
+    public IReadOnlyList<FrontendQueue> Queues { get; private set; } = [];
+
+    /// <summary>The disk through each of the queues.</summary>
+    public IReadOnlyList<FrontendDisk> Disks { get; private set; } = [];
 
     /// <summary>The disk's size in bytes, as the backend says.</summary>
     public long Length { get; private set; }
@@ -141,11 +147,13 @@ public sealed class BlkifFrontend : IAsyncDisposable
         catch (HypervisorException) when (IsGuestGone())
         {
             // Its grants went with it, and a backend may still be letting go of its pages.
-            Queue?.Channel.Dispose();
+            foreach (FrontendQueue queue in Queues)
+                queue.Channel.Dispose();
             return;
         }
 
-        Queue?.Dispose();
+        foreach (FrontendQueue queue in Queues)
+            queue.Dispose();
     }
 
     private bool IsOnline() => Testing.BackendState.ReadText(_guest.Store, $"{_backend}/online") is not (null or "0");
@@ -158,8 +166,7 @@ public sealed class BlkifFrontend : IAsyncDisposable
         if (_options.Style == FrontendStyle.Linux)
             await WaitForBackendAsync(XenbusState.InitWait).ConfigureAwait(false);
 
-        Queue = MakeQueue();
-        Disk = new FrontendDisk(this);
+        MakeQueues();
         Offer();
         _connected = true;
         Announce(_options.Style == FrontendStyle.MiniOs ? XenbusState.Connected : XenbusState.Initialised);
@@ -172,37 +179,47 @@ public sealed class BlkifFrontend : IAsyncDisposable
             Announce(XenbusState.Connected);
     }
 
-    private FrontendQueue MakeQueue()
+    private void MakeQueues()
     {
         DomainId backendDomain = int.Parse(_guest.Store.Read($"{_frontend}/backend-id")!, NumberStyles.None, CultureInfo.InvariantCulture);
 
         // Only who waits for the offer knows it.
         int offered = _options.Style == FrontendStyle.Linux ? (int)ReadBackend("feature-max-indirect-segments") : 0;
-        return FrontendQueue.Create(
-            _guest, backendDomain, _options with { MaxIndirectSegments = Math.Min(offered, _options.MaxIndirectSegments) });
+        FrontendOptions options = _options with { MaxIndirectSegments = Math.Min(offered, _options.MaxIndirectSegments) };
+        Queues = [.. Enumerable.Range(0, options.Queues).Select(_ => FrontendQueue.Create(_guest, backendDomain, options))];
+        Disks = [.. Queues.Select(queue => new FrontendDisk(this, queue))];
     }
 
     private void Offer()
     {
         SimulatedXenStore store = _guest.Store;
         if (_options.RingPageOrder > 0)
-        {
             store.Write($"{_frontend}/ring-page-order", Number(_options.RingPageOrder));
-            for (int i = 0; i < Queue.RingReferences.Count; i++)
-                store.Write($"{_frontend}/ring-ref{Number(i)}", Queue.RingReferences[i].ToString());
-        }
         else
-        {
             store.Remove($"{_frontend}/ring-page-order");
-            store.Write($"{_frontend}/ring-ref", Queue.RingReferences[0].ToString());
-        }
 
-        store.Write($"{_frontend}/event-channel", Number(Queue.Channel.Port));
+        // As Linux does it: the only queue has no folder.
+        if (Queues.Count > 1)
+            store.Write($"{_frontend}/multi-queue-num-queues", Number(Queues.Count));
+        else
+            store.Remove($"{_frontend}/multi-queue-num-queues");
+        for (int i = 0; i < Queues.Count; i++)
+            Offer(Queues[i], Queues.Count > 1 ? $"{_frontend}/queue-{Number(i)}" : _frontend);
+
         store.Write($"{_frontend}/feature-persistent", _options.UsesPersistentGrants ? "1" : "0");
         if (_options.WritesProtocol)
             store.Write($"{_frontend}/protocol", BlkifProtocols.NameOf(_options.Protocol));
         else
             store.Remove($"{_frontend}/protocol");
+    }
+
+    private void Offer(FrontendQueue queue, string folder)
+    {
+        if (_options.RingPageOrder == 0)
+            _guest.Store.Write($"{folder}/ring-ref", queue.RingReferences[0].ToString());
+        for (int i = 0; _options.RingPageOrder > 0 && i < queue.RingReferences.Count; i++)
+            _guest.Store.Write($"{folder}/ring-ref{Number(i)}", queue.RingReferences[i].ToString());
+        _guest.Store.Write($"{folder}/event-channel", Number(queue.Channel.Port));
     }
 
     private void ReadFeatures()

@@ -6,7 +6,7 @@ namespace Xen.Blkif.Testing;
 
 /// <summary>A frontend's disk as one range of bytes: reads and writes of any length, as many requests at once as the queue's depth allows.</summary>
 /// <remarks>
-/// Used by one thread, which owns the queue too and has nothing else under way on it. Every method throws a <see cref="TimeoutException"/>
+/// One for each queue. Used by one thread, which owns the queue too and has nothing else under way on it. Every method throws a <see cref="TimeoutException"/>
 /// where the backend answers nothing for <see cref="FrontendOptions.Timeout"/>; the disk is of no use after that.
 /// </remarks>
 public sealed class FrontendDisk
@@ -15,15 +15,16 @@ public sealed class FrontendDisk
     private readonly Stack<int> _free = new();
     private readonly (int Offset, int Length)[] _parts;
 
-    internal FrontendDisk(BlkifFrontend frontend)
+    internal FrontendDisk(BlkifFrontend frontend, FrontendQueue queue)
     {
         _frontend = frontend;
+        Queue = queue;
         _parts = new (int, int)[Queue.Depth];
         for (int slot = Queue.Depth - 1; slot >= 0; slot--)
             _free.Push(slot);
     }
 
-    private FrontendQueue Queue => _frontend.Queue;
+    private FrontendQueue Queue { get; }
 
     /// <summary>Reads.</summary>
     /// <param name="offset">The first byte, a multiple of the sector size.</param>

@@ -24,10 +24,18 @@ public sealed record FrontendOptions
     /// <summary>Whether it says so in xenstore. One that does not is taken for 32-bit x86 on x86.</summary>
     public bool WritesProtocol { get; init; } = true;
 
-    /// <summary>The binary logarithm of its ring's pages, 0 to 4, as far as the backend offers it.</summary>
+    /// <summary>Its queues, as far as the backend offers them.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is not positive.</exception>
+    public int Queues
+    {
+        get;
+        init => field = value >= 1 ? value : throw new ArgumentOutOfRangeException(nameof(value), value, "A frontend has at least one queue.");
+    } = 1;
+
+    /// <summary>The binary logarithm of the pages of each ring, 0 to 4, as far as the backend offers it.</summary>
     public int RingPageOrder { get; init; }
 
-    /// <summary>Requests it can have under way at once, from 1 to the slots of its ring.</summary>
+    /// <summary>Requests it can have under way at once in each queue, from 1 to the slots of its ring.</summary>
     public int Depth { get; init; } = 32;
 
     /// <summary>

@@ -16,13 +16,13 @@ internal sealed partial class BackendLog(ILogger logger, string device)
             LogState(device, state);
     }
 
-    public void Connected(Protocol.BlkifProtocol protocol, int pages)
+    public void Connected(BackendConnection agreed)
     {
         if (logger.IsEnabled(LogLevel.Information) && MaySay(_states))
-            LogConnected(device, protocol, pages);
+            LogConnected(device, agreed.Protocol, agreed.QueueCount, agreed.RingPages);
     }
 
-    public void TakenBack(Protocol.BlkifProtocol protocol, int pages) => LogTakenBack(device, protocol, pages);
+    public void TakenBack(BackendConnection agreed) => LogTakenBack(device, agreed.Protocol, agreed.QueueCount, agreed.RingPages);
 
     public void Failed(string reason)
     {
@@ -74,8 +74,8 @@ internal sealed partial class BackendLog(ILogger logger, string device)
     [LoggerMessage(20, LogLevel.Debug, "{Device}: state {State}")]
     private partial void LogState(string device, XenbusState state);
 
-    [LoggerMessage(21, LogLevel.Information, "{Device}: connected, {Protocol} layout, {Pages} ring pages")]
-    private partial void LogConnected(string device, Protocol.BlkifProtocol protocol, int pages);
+    [LoggerMessage(21, LogLevel.Information, "{Device}: connected, {Protocol} layout, queues: {Queues}, ring pages of each: {Pages}")]
+    private partial void LogConnected(string device, Protocol.BlkifProtocol protocol, int queues, int pages);
 
     [LoggerMessage(22, LogLevel.Warning, "{Device}: closed: {Reason}")]
     private partial void LogFailed(string device, string reason);
@@ -104,6 +104,6 @@ internal sealed partial class BackendLog(ILogger logger, string device)
     [LoggerMessage(30, LogLevel.Warning, "{Device}: size stays {Size}: the target does not say a size that a disk can have")]
     private partial void LogLengthKept(Exception exception, string device, string size);
 
-    [LoggerMessage(31, LogLevel.Information, "{Device}: taken back from a process that was killed, {Protocol} layout, {Pages} ring pages")]
-    private partial void LogTakenBack(string device, Protocol.BlkifProtocol protocol, int pages);
+    [LoggerMessage(31, LogLevel.Information, "{Device}: taken back from a process that was killed, {Protocol} layout, queues: {Queues}, ring pages of each: {Pages}")]
+    private partial void LogTakenBack(string device, Protocol.BlkifProtocol protocol, int queues, int pages);
 }

@@ -9,6 +9,9 @@ namespace Xen.Blkif.Backend;
 /// <summary>How a device is served.</summary>
 public sealed record BackendOptions
 {
+    /// <summary>The most queues that any device can have.</summary>
+    internal const int MostQueues = 16;
+
     private const int PersistentGrantsCeiling = 1 << 20;
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
 
@@ -32,7 +35,20 @@ public sealed record BackendOptions
             : throw new ArgumentOutOfRangeException(nameof(value), value, "The largest ring page order is from 0 to 4.");
     } = RingSize.MaxPageOrder;
 
-    /// <summary>Requests under way at once, at most; 0 for as many as the ring has slots.</summary>
+    /// <summary>
+    /// The most queues that a frontend is offered, 1 to 16. Each that it makes has a ring, a thread and a queue of the target of its own.
+    /// Unless set, as many as there are processors, up to 4.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is none of these.</exception>
+    public int MaxQueues
+    {
+        get;
+        init => field = value is >= 1 and <= MostQueues
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The largest number of queues is from 1 to 16.");
+    } = Math.Min(Environment.ProcessorCount, 4);
+
+    /// <summary>Requests under way at once in a queue, at most; 0 for as many as its ring has slots.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public int MaxRequests
     {

@@ -118,13 +118,13 @@ public sealed partial class BackendWatcher : IAsyncDisposable
     // False where another process serves the disk.
     private async Task<bool> TryServeAsync(string backend, OfferedDisk offer)
     {
-        // First of all: only who has the journal may open the storage, or close the disk.
-        if (!BlockBackend.TryOpenJournal(_options, PathsOf(offer.Guest, offer.Device), out JournalFile? journal))
-            return false;
-
         IBlockTarget? target = null;
         try
         {
+            // First of all: only who has the journal may open the storage, or close the disk.
+            if (!BlockBackend.TryOpenJournal(_options, PathsOf(offer.Guest, offer.Device), out JournalFile? journal))
+                return false;
+
             target = Open(offer, journal);
             BackendOptions options = _options with { IsCdrom = offer.IsCdrom, AllowsDiscard = offer.AllowsDiscard };
             BlockBackend device = await BlockBackend.ServeAsync(_xen, offer.Guest, offer.Device, target, options, journal).ConfigureAwait(false);

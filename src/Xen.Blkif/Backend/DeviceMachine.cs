@@ -27,7 +27,7 @@ internal sealed class DeviceMachine
     // One for all connections: a guest that connects again and again gets no fresh budget of lines.
     private readonly EngineLog _engineLog;
 
-    private RingConnection? _connection;
+    private DeviceConnection? _connection;
 
     // Set by the engine's thread, taken by the next step.
     private string? _fault;
@@ -96,7 +96,7 @@ internal sealed class DeviceMachine
         try
         {
             if (_state == XenbusState.Initialising)
-                TakeBack(XenbusStates.Parse(frontend));
+                await TakeBackAsync(XenbusStates.Parse(frontend)).ConfigureAwait(false);
             FollowSize();
             return await FollowAsync(XenbusStates.Parse(frontend), online is not "0").ConfigureAwait(false);
         }
@@ -112,7 +112,7 @@ internal sealed class DeviceMachine
     /// <summary>Lets go of the ring, when what is under way has been answered.</summary>
     public async Task DisconnectAsync()
     {
-        RingConnection? connection = _connection;
+        DeviceConnection? connection = _connection;
         _connection = null;
         _agreed = null;
         if (connection is not null)
@@ -135,7 +135,7 @@ internal sealed class DeviceMachine
     public void RequestDetach() => _nodes.RequestDetach();
 
     /// <summary>Goes on where a process was killed that had this device connected, if its journal says what it owed. The guest sees nothing of it.</summary>
-    private void TakeBack(XenbusState frontend)
+    private async Task TakeBackAsync(XenbusState frontend)
     {
         XenbusState left = XenbusStates.Parse(_xen.Store.Read(_paths.InBackend("state")));
         bool wasConnected = left is XenbusState.Connected or XenbusState.Closing;
@@ -146,9 +146,9 @@ internal sealed class DeviceMachine
         // What the guest was offered stays as it is: it has read it. Only a new size is news to it.
         _ = long.TryParse(_xen.Store.Read(_paths.InBackend("sectors")), NumberStyles.None, CultureInfo.InvariantCulture, out long sectors);
         _disk.ReadAsTold(sectors);
-        _connection = Connect(keys);
-        _connection.NotifyGuest();
-        _log.TakenBack(keys.Protocol, keys.Ring.Length);
+        DeviceConnection connection = await ConnectAsync(keys).ConfigureAwait(false);
+        connection.NotifyGuest();
+        _log.TakenBack(connection.Agreed);
         Note(left);
     }
 
@@ -160,7 +160,7 @@ internal sealed class DeviceMachine
         }
         catch (FrontendException)
         {
-            // A driver that came after the one that was connected, and has not said yet where its ring is.
+            // A driver that came after the one that was connected, and has not said yet where its queues are.
             return null;
         }
     }
@@ -224,13 +224,13 @@ internal sealed class DeviceMachine
         Note(XenbusState.InitWait);
     }
 
-    /// <summary>Connects to the ring that the frontend says it has, unless that is the one that is connected.</summary>
+    /// <summary>Connects to the queues that the frontend says it has, unless those are connected.</summary>
     private async Task ServeAsync()
     {
         FrontendKeys? keys;
         try
         {
-            keys = FrontendKeys.Read(_xen.Store, _paths, _options.MaxRingPageOrder);
+            keys = FrontendKeys.Read(_xen.Store, _paths, _options);
         }
         catch (FrontendException) when (_connection is not null)
         {
@@ -246,7 +246,7 @@ internal sealed class DeviceMachine
         if (keys is null)
             return;
 
-        // Other keys than those of our ring: a driver died and the next one was quicker than our look at its state.
+        // Other keys than those of our queues: a driver died and the next one was quicker than our look at its state.
         if (_connection is not null && !_connection.Keys.Equals(keys))
             await DisconnectAsync().ConfigureAwait(false);
 
@@ -267,27 +267,31 @@ internal sealed class DeviceMachine
         try
         {
             _journal?.Begin(keys);
-            _connection = Connect(keys);
+            _log.Connected((await ConnectAsync(keys).ConfigureAwait(false)).Agreed);
+            return true;
         }
         catch (HypervisorException e)
         {
             await RefuseAsync(e.Message).ConfigureAwait(false);
             return false;
         }
-
-        _log.Connected(keys.Protocol, keys.Ring.Length);
-        return true;
     }
 
-    private RingConnection Connect(FrontendKeys keys)
+    private async Task<DeviceConnection> ConnectAsync(FrontendKeys keys)
     {
-        var connection = RingConnection.Open(_xen, _guest, keys, (ring, channel) => EngineOf(keys, ring, channel), $"blkif {_name}", OnEngineFailed);
-        _queues = [connection.Statistics];
-        _agreed = new BackendConnection(keys.Protocol, keys.Ring.Length, [keys.EventChannel], MemoryFor(keys));
+        DeviceConnection connection = await DeviceConnection.OpenAsync(
+            keys,
+            queue => RingConnection.Open(_xen, _guest, keys.Queues[queue], (ring, channel) => EngineOf(keys, queue, ring, channel)),
+            (queue, ring) => ring.Start($"blkif {_name} {queue}", exception => OnEngineFailed(queue, exception)),
+            MemoryFor(keys),
+            _log).ConfigureAwait(false);
+        _connection = connection;
+        _queues = connection.Statistics;
+        _agreed = connection.Agreed;
         return connection;
     }
 
-    private RequestEngine EngineOf(FrontendKeys keys, IGrantMapping ring, IEventChannel channel) => RequestEngine.Create(new EngineSettings
+    private RequestEngine EngineOf(FrontendKeys keys, int queue, IGrantMapping ring, IEventChannel channel) => RequestEngine.Create(new EngineSettings
     {
         Protocol = keys.Protocol,
         RingAddress = ring.Address,
@@ -303,7 +307,7 @@ internal sealed class DeviceMachine
         MaxPersistentGrants = _options.MaxPersistentGrants,
         PersistentGrantTimeout = _options.PersistentGrantTimeout,
         Log = _engineLog,
-        Journal = _journal?.Journal,
+        Journal = _journal?.JournalOf(queue),
     });
 
     // A guest that grants other pages with each request gains nothing from their staying mapped.
@@ -311,9 +315,9 @@ internal sealed class DeviceMachine
         _options.GuestMemory == GuestMemoryAccess.Persistent && !keys.IsPersistent ? GuestMemoryAccess.Copy : _options.GuestMemory;
 
     // On the engine's thread: the step that follows does the work.
-    private void OnEngineFailed(Exception? exception)
+    private void OnEngineFailed(int queue, Exception? exception)
     {
-        _fault = exception is null ? "the frontend wrote impossible indices into the ring" : Describe(exception);
+        _fault = exception is null ? $"the frontend wrote impossible indices into the ring of queue {queue}" : Describe(exception);
         _signal();
     }
 

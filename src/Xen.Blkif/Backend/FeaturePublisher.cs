@@ -19,7 +19,7 @@ internal static class FeaturePublisher
     // What another backend, or this one for another target, may have offered here before.
     private static readonly string[] Optional =
     [
-        "feature-discard", "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments", "multi-queue-max-queues",
+        "feature-discard", "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments",
     ];
 
     public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, BackendOptions options)
@@ -29,6 +29,7 @@ internal static class FeaturePublisher
 
         Put("max-ring-page-order", options.MaxRingPageOrder);
         Put("max-ring-pages", 1 << options.MaxRingPageOrder);
+        Put("multi-queue-max-queues", options.MaxQueues);
         Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);
         Put("feature-barrier", 0);
         Put("feature-persistent", options.GuestMemory == GuestMemoryAccess.Persistent ? 1 : 0);

@@ -4,7 +4,7 @@ using Xen.Blkif.Hypervisor;
 
 namespace Xen.Blkif.Backend;
 
-/// <summary>A connected ring: its mapped pages, its event channel, its engine and the engine's thread.</summary>
+/// <summary>The connected ring of one queue: its mapped pages, its event channel, its engine and the engine's thread.</summary>
 internal sealed class RingConnection
 {
     // Engines that threw with requests under way. A target may write to their buffers at any time yet, so nothing may free them.
@@ -13,19 +13,14 @@ internal sealed class RingConnection
     private readonly IGrantMapping _mapping;
     private readonly IEventChannel _channel;
     private readonly RequestEngine _engine;
-    private readonly EngineThread _thread;
+    private EngineThread? _thread;
 
-    private RingConnection(FrontendKeys keys, IGrantMapping mapping, IEventChannel channel, RequestEngine engine, EngineThread thread)
+    private RingConnection(IGrantMapping mapping, IEventChannel channel, RequestEngine engine)
     {
-        Keys = keys;
         _mapping = mapping;
         _channel = channel;
         _engine = engine;
-        _thread = thread;
     }
-
-    /// <summary>Where the frontend said its ring is.</summary>
-    public FrontendKeys Keys { get; }
 
     /// <summary>What the queue did so far.</summary>
     public QueueStatistics Statistics => _engine.Statistics;
@@ -36,44 +31,45 @@ internal sealed class RingConnection
     /// <summary>Checks requests that are taken from now on against another size, in units of 512 bytes.</summary>
     public void Resize(long sectors) => _engine.Limits = _engine.Limits.Resized((ulong)sectors);
 
-    /// <summary>Binds, maps and starts serving.</summary>
+    /// <summary>Binds and maps. Nothing is served yet.</summary>
     /// <param name="xen">The hypervisor.</param>
     /// <param name="guest">The guest.</param>
     /// <param name="keys">Where the frontend says its ring is.</param>
     /// <param name="engineOf">Makes the engine for a mapped ring and a bound channel.</param>
-    /// <param name="name">The name of the thread.</param>
-    /// <param name="failed">Called once, on the engine's thread, when the ring is corrupt or the engine threw.</param>
     /// <exception cref="HypervisorException">The guest's references or port are not valid. Nothing stays mapped or bound.</exception>
-    public static RingConnection Open(
-        IXenHost xen, DomainId guest, FrontendKeys keys, Func<IGrantMapping, IEventChannel, RequestEngine> engineOf, string name, Action<Exception?> failed)
+    public static RingConnection Open(IXenHost xen, DomainId guest, QueueKeys keys, Func<IGrantMapping, IEventChannel, RequestEngine> engineOf)
     {
         IGrantMapping? mapping = null;
         IEventChannel? channel = null;
-        RequestEngine? engine = null;
         try
         {
             channel = xen.Events.Bind(guest, keys.EventChannel);
             mapping = xen.Grants.MapRing(guest, keys.Ring, channel);
-            engine = engineOf(mapping, channel);
-            return new RingConnection(keys, mapping, channel, engine, new EngineThread(engine, channel, name, failed));
+            return new RingConnection(mapping, channel, engineOf(mapping, channel));
         }
         catch
         {
-            engine?.Dispose();
             mapping?.Dispose();
             channel?.Dispose();
             throw;
         }
     }
 
-    /// <summary>Takes no further request, answers those under way, then lets go of everything. Does not throw.</summary>
-    /// <param name="log">Hears what went wrong.</param>
-    public async Task CloseAsync(BackendLog log)
-    {
-        await _thread.StopAsync().ConfigureAwait(false);
+    /// <summary>Starts serving.</summary>
+    /// <param name="name">The name of the thread.</param>
+    /// <param name="failed">Called once, on the engine's thread, when the ring is corrupt or the engine threw.</param>
+    public void Start(string name, Action<Exception?> failed) => _thread = new EngineThread(_engine, _channel, name, failed);
 
+    /// <summary>Takes no further request and answers those under way.</summary>
+    /// <returns>Completes when the thread has ended.</returns>
+    public Task StopAsync() => _thread?.StopAsync() ?? Task.CompletedTask;
+
+    /// <summary>Lets go of everything, once it has stopped. Does not throw.</summary>
+    /// <param name="log">Hears what went wrong.</param>
+    public void Release(BackendLog log)
+    {
         // The engine's thread has ended, so that nothing reaches the ring any more. The target's queue goes before the memory it may use.
-        if (_engine.InFlight == 0)
+        if (_thread is null || _engine.InFlight == 0)
         {
             DisposeEngine(log);
         }

@@ -14,7 +14,7 @@ internal sealed class BlockBackendTests
 {
     private static readonly string[] Offer =
     [
-        "max-ring-page-order", "max-ring-pages", "feature-flush-cache", "feature-barrier", "feature-persistent", "feature-discard",
+        "max-ring-page-order", "max-ring-pages", "multi-queue-max-queues", "feature-flush-cache", "feature-barrier", "feature-persistent", "feature-discard",
         "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments", "sectors", "sector-size",
         "physical-sector-size", "info", "hotplug-status",
     ];
@@ -70,7 +70,7 @@ internal sealed class BlockBackendTests
         await using BlockBackend backend = await stage.AttachAsync();
         Assert.That(OfferOf(stage), Is.EqualTo(new Dictionary<string, string>
         {
-            ["max-ring-page-order"] = "4", ["max-ring-pages"] = "16", ["feature-flush-cache"] = "1", ["feature-barrier"] = "0",
+            ["max-ring-page-order"] = "4", ["max-ring-pages"] = "16", ["multi-queue-max-queues"] = "4", ["feature-flush-cache"] = "1", ["feature-barrier"] = "0",
             ["feature-persistent"] = "1", ["feature-discard"] = "1", ["discard-granularity"] = "512", ["discard-alignment"] = "0",
             ["discard-secure"] = "0", ["sectors"] = "2048", ["sector-size"] = "512", ["physical-sector-size"] = "512", ["info"] = "0",
             ["feature-max-indirect-segments"] = "256", ["hotplug-status"] = "connected",
@@ -173,6 +173,22 @@ internal sealed class BlockBackendTests
         Assert.That((stage.ReadBe("max-ring-page-order"), stage.ReadBe("max-ring-pages")), Is.EqualTo(($"{order}", pages)));
     }
 
+    [TestCase(1)]
+    [TestCase(16)]
+    public async Task The_most_queues_are_those_that_the_options_allow(int queues)
+    {
+        await using var stage = new Stage();
+        stage.Options = stage.Options with { MaxQueues = queues };
+        await using BlockBackend backend = await stage.AttachAsync();
+        Assert.That(stage.ReadBe("multi-queue-max-queues"), Is.EqualTo($"{queues}"));
+        await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Queues = queues, Depth = 4 });
+        Assert.That(backend.Connection!.QueueCount, Is.EqualTo(queues));
+    }
+
+    [Test]
+    public void Unless_set_there_are_as_many_queues_as_processors_up_to_four() =>
+        Assert.That(new BackendOptions().MaxQueues, Is.EqualTo(Math.Min(Environment.ProcessorCount, 4)));
+
     [Test]
     public async Task Each_side_may_reach_what_it_needs_and_a_third_domain_nothing()
     {
@@ -250,6 +266,7 @@ internal sealed class BlockBackendTests
         Action[] settings =
         [
             () => _ = new BackendOptions { MaxRingPageOrder = -1 }, () => _ = new BackendOptions { MaxRingPageOrder = 5 },
+            () => _ = new BackendOptions { MaxQueues = 0 }, () => _ = new BackendOptions { MaxQueues = 17 },
             () => _ = new BackendOptions { MaxRequests = -1 }, () => _ = new BackendOptions { MaxIndirectRequests = -1 },
             () => _ = new BackendOptions { GuestMemory = (GuestMemoryAccess)3 }, () => _ = new BackendOptions { MaxPersistentGrants = -1 },
             () => _ = new BackendOptions { MaxPersistentGrants = (1 << 20) + 1 }, () => _ = new BackendOptions { PersistentGrantTimeout = TimeSpan.Zero },

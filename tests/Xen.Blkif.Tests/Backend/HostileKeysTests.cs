@@ -18,7 +18,7 @@ internal sealed class HostileKeysTests
 
     private static IEnumerable<TestCaseData> Values()
     {
-        foreach (string key in new[] { "ring-ref", "event-channel", "ring-page-order", "num-ring-pages" })
+        foreach (string key in new[] { "ring-ref", "event-channel", "ring-page-order", "num-ring-pages", "multi-queue-num-queues" })
         {
             for (int i = 0; i < NoNumbers.Length; i++)
                 yield return new TestCaseData(key, NoNumbers[i], $"the frontend's {key} is '").SetArgDisplayNames(key, $"no number {i}");
@@ -31,6 +31,10 @@ internal sealed class HostileKeysTests
         yield return new TestCaseData("num-ring-pages", "3", "not a power of two");
         yield return new TestCaseData("num-ring-pages", "4294967295", "not a power of two");
         yield return new TestCaseData("num-ring-pages", "2147483648", "more than the 4 it was offered");
+        yield return new TestCaseData("multi-queue-num-queues", "0", "multi-queue-num-queues is 0");
+        foreach (string queues in new[] { "5", "17", "2147483648", "4294967295" })
+            yield return new TestCaseData("multi-queue-num-queues", queues, "more than the 4 it was offered");
+        yield return new TestCaseData("multi-queue-num-queues", "2", "the frontend wrote no queue-0/ring-ref");
         foreach (string reference in new[] { "0", "8191", "8192", "4294967295" })
             yield return new TestCaseData("ring-ref", reference, $"The grant reference {reference} of domain 5 cannot be mapped");
         foreach (string port in new[] { "0", "77", "4294967295" })

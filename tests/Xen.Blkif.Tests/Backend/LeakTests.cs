@@ -31,7 +31,7 @@ internal sealed class LeakTests
     }
 
     [Test]
-    public async Task A_thousand_connections_of_one_disk_leave_nothing_behind()
+    public async Task A_thousand_connections_of_one_disk_leave_nothing_behind([Values(1, 3)] int queues)
     {
         await using var stage = new Stage();
         await using (BlockBackend backend = await stage.AttachAsync())
@@ -44,7 +44,7 @@ internal sealed class LeakTests
 
             async Task Serve()
             {
-                await using (BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Depth = 2 }))
+                await using (BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Depth = 2, Queues = queues }))
                     Stage.DoesIo(frontend, 4096);
                 Assert.That((stage.Xen.Grants.MappedPages, stage.Xen.Events.Bound, stage.Xen.Store.Watches), Is.EqualTo((0, 0, 2)));
                 Assert.That(stage.Guest.GrantedPages, Is.Zero);
@@ -55,13 +55,13 @@ internal sealed class LeakTests
     }
 
     [Test]
-    public async Task A_thousand_refusals_leave_nothing_behind()
+    public async Task A_thousand_refusals_of_the_last_queue_leave_nothing_behind([Values(1, 3)] int queues)
     {
         await using var stage = new Stage();
         await using (BlockBackend backend = await stage.AttachAsync())
         {
-            using FrontendQueue queue = stage.OfferRing();
-            stage.WriteFe("event-channel", "4000");
+            FrontendQueue[] offered = stage.OfferRings(queues);
+            stage.WriteFe(queues > 1 ? $"queue-{queues - 1}/event-channel" : "event-channel", "4000");
             Held before = Held.Now();
             for (int i = 0; i < Times; i++)
             {
@@ -75,6 +75,8 @@ internal sealed class LeakTests
 
             Assert.That((stage.Xen.Grants.MappedPages, stage.Xen.Events.Bound), Is.EqualTo((0, 0)));
             await Settles(before);
+            foreach (FrontendQueue queue in offered)
+                queue.Dispose();
         }
 
         stage.AssertNothingLeft();

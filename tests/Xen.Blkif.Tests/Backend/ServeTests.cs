@@ -34,10 +34,10 @@ internal sealed class ServeTests
         await using var stage = new Stage(new ReadOnlyTarget(new MemoryTarget(1 << 20)));
         stage.Options = stage.Options with { MaxIndirectSegments = 0 };
         stage.ToolstackAttaches();
-        foreach (string key in new[] { "feature-discard", "discard-secure", "feature-max-indirect-segments", "multi-queue-max-queues" })
+        foreach (string key in new[] { "feature-discard", "discard-secure", "feature-max-indirect-segments" })
             stage.Xen.Store.Write($"{Stage.Be}/{key}", "1");
         await using BlockBackend served = await BlockBackend.ServeAsync(stage.Xen, Stage.GuestId, "xvda", stage.Target, stage.Options);
-        foreach (string key in new[] { "feature-discard", "discard-secure", "feature-max-indirect-segments", "multi-queue-max-queues" })
+        foreach (string key in new[] { "feature-discard", "discard-secure", "feature-max-indirect-segments" })
             Assert.That(stage.ReadBe(key), Is.Null, key);
     }
 

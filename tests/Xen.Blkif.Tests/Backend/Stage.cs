@@ -19,7 +19,7 @@ internal sealed class Stage : IAsyncDisposable
     {
         Target = target ?? Disk;
         Guest = Xen.CreateGuest(GuestId);
-        Options = new BackendOptions { LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50) };
+        Options = new BackendOptions { MaxQueues = 4, LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50) };
     }
 
     public SimulatedXen Xen { get; } = new();
@@ -52,25 +52,31 @@ internal sealed class Stage : IAsyncDisposable
         Eventually.IsTrue(() => ReadBe("state") == $"{(int)state}", () => $"the backend's state is {state}, it is {ReadBe("state") ?? "gone"}");
 
     /// <summary>What the guest has to do to connect: a ring, an event channel, and the keys that say where they are.</summary>
-    public FrontendQueue OfferRing(FrontendOptions? options = null)
+    public FrontendQueue OfferRing(FrontendOptions? options = null) => OfferRings(1, options)[0];
+
+    /// <summary>The same with several queues, each with its keys in a folder.</summary>
+    public FrontendQueue[] OfferRings(int queues, FrontendOptions? options = null)
     {
         options ??= new FrontendOptions { Protocol = BlkifProtocol.X64, Depth = 4 };
-        FrontendQueue queue = FrontendQueue.Create(Guest, Xen.Domain, options);
         if (options.RingPageOrder > 0)
-        {
             WriteFe("ring-page-order", $"{options.RingPageOrder}");
-            for (int i = 0; i < queue.RingReferences.Count; i++)
-                WriteFe($"ring-ref{i}", queue.RingReferences[i].ToString());
-        }
         else
-        {
             Guest.Store.Remove($"{Fe}/ring-page-order");
-            WriteFe("ring-ref", queue.RingReferences[0].ToString());
-        }
-
-        WriteFe("event-channel", $"{queue.Channel.Port}");
+        if (queues > 1)
+            WriteFe("multi-queue-num-queues", $"{queues}");
+        else
+            Guest.Store.Remove($"{Fe}/multi-queue-num-queues");
         WriteFe("protocol", BlkifProtocols.NameOf(options.Protocol));
-        return queue;
+        return [.. Enumerable.Range(0, queues).Select(i => Offer(queues > 1 ? $"queue-{i}/" : ""))];
+
+        FrontendQueue Offer(string folder)
+        {
+            FrontendQueue queue = FrontendQueue.Create(Guest, Xen.Domain, options);
+            for (int i = 0; i < queue.RingReferences.Count; i++)
+                WriteFe(options.RingPageOrder > 0 ? $"{folder}ring-ref{i}" : $"{folder}ring-ref", queue.RingReferences[i].ToString());
+            WriteFe($"{folder}event-channel", $"{queue.Channel.Port}");
+            return queue;
+        }
     }
 
     /// <summary>As a toolstack detaches: both nodes in one transaction.</summary>

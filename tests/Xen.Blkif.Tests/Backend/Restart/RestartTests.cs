@@ -1,4 +1,5 @@
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
@@ -16,12 +17,12 @@ internal sealed class RestartTests
 
     [Test]
     public async Task A_guest_does_not_notice_that_the_process_that_attached_its_disk_is_killed_ten_times_and_started_again(
-        [Values(BlkifProtocol.X64, BlkifProtocol.X86)] BlkifProtocol protocol, [Values(0, 2)] int ringPageOrder)
+        [Values(BlkifProtocol.X64, BlkifProtocol.X86)] BlkifProtocol protocol, [Values] GuestMemoryAccess memory, [Values(1, 3)] int queues)
     {
         using var folder = new TemporaryFolder();
         await using var stage = new Stage();
-        BackendOptions options = Options(stage, folder);
-        await SurviveAsync(stage, new FrontendOptions { Protocol = protocol, RingPageOrder = ringPageOrder }, async (xen, target) =>
+        BackendOptions options = Options(stage, folder) with { GuestMemory = memory };
+        await SurviveAsync(stage, new FrontendOptions { Protocol = protocol, RingPageOrder = queues - 1, Queues = queues }, async (xen, target) =>
             await BlockBackend.AttachAsync(xen, Stage.GuestId, "xvda", target, options));
         stage.AssertNothingLeft();
         Assert.That(Directory.GetFiles(folder.Path), Is.Empty);
@@ -73,6 +74,25 @@ internal sealed class RestartTests
         Assert.That((second.State, second.Connection?.RingPages), Is.EqualTo((XenbusState.Connected, 1)));
         frontend.Disk.Write((2 << 20) - 512, new byte[512]);
         Assert.That(disk.Reached, Is.EqualTo(2 << 20));
+    }
+
+    [Test]
+    public async Task A_process_takes_all_queues_back_also_where_it_would_offer_fewer()
+    {
+        using var folder = new TemporaryFolder();
+        await using var stage = new Stage();
+        stage.Options = Options(stage, folder);
+        using var first = new MortalHost(stage.Xen);
+        BlockBackend killed = await BlockBackend.AttachAsync(first, Stage.GuestId, "xvda", stage.Target, stage.Options);
+        await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { Queues = 4, Depth = 8 });
+        await KillAsync(first, killed, frontend);
+        stage.Options = stage.Options with { MaxQueues = 1 };
+        await using BlockBackend second = await stage.AttachAsync();
+        TakesTheAnswer(frontend);
+        await Eventually.IsTrue(() => second.Connection?.QueueCount == 4, "all are taken back");
+        foreach (FrontendDisk queue in frontend.Disks)
+            queue.Write(0, new byte[512]);
+        Assert.That(stage.ReadBe("multi-queue-max-queues"), Is.EqualTo("4"), "as the guest has read it");
     }
 
     [Test]
@@ -243,6 +263,19 @@ internal sealed class RestartTests
         Assert.That(async () => await stage.AttachAsync(), Throws.TypeOf<HypervisorException>().With.Message.Contains("already"));
         stage.Xen.Store.Remove(Stage.Fe);
         stage.Xen.Store.Remove(Stage.Be);
+    }
+
+    [Test]
+    public async Task A_folder_that_is_missing_is_a_reason_that_the_toolstack_reads()
+    {
+        using var folder = new TemporaryFolder();
+        await using var stage = new Stage();
+        stage.Options = stage.Options with { StateFolder = Path.Combine(folder.Path, "missing") };
+        stage.ToolstackAttaches();
+        await using var watcher = new BackendWatcher(stage.Xen, _ => stage.Target, stage.Options);
+        await stage.BackendIs(XenbusState.Closed);
+        Assert.That(stage.Xen.Store.Read(Stage.Error), Does.Contain("missing"));
+        Assert.That(watcher.Devices, Is.Empty);
     }
 
     // Serves in one process after another, each of which is killed at some point under load, while the guest works and compares.

@@ -114,6 +114,16 @@ internal sealed class EngineLives : IDisposable
         _engine.RunPass();
     }
 
+    /// <summary>One write, from the guest and back to it, without anything that allocates on the guest's side.</summary>
+    public void WriteOnce()
+    {
+        _frontend.Put(BlkifOperation.Write, 0, 0, RequestLength);
+        _frontend.Push();
+        Serve(done: 1);
+        if (!_frontend.TryTake(out _))
+            throw new InvalidOperationException("The write is not answered.");
+    }
+
     /// <summary>The guest takes responses, of which there must be one for each request and no other, and looks at what it has read.</summary>
     public void Collect()
     {

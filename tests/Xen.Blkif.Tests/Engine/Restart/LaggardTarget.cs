@@ -3,30 +3,16 @@ using Xen.Blkif.Targets;
 namespace Xen.Blkif.Tests.Engine.Restart;
 
 /// <summary>A target that leaves every request lying until it is told to do some: the newest first, so that nothing is answered in order.</summary>
-internal sealed class LaggardTarget(IBlockTarget disk) : IBlockTarget, IBlockQueue
+internal sealed class LaggardTarget(IBlockTarget disk) : IBlockTarget
 {
-    private readonly Stack<BlockIo> _waiting = new();
-    private IBlockCompletions _completions = null!;
-    private IBlockQueue _queue = null!;
+    private readonly Stack<(Queue Queue, BlockIo Io)> _waiting = new();
     private bool _dead;
 
     public BlockTargetInfo Info => disk.Info;
 
-    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions)
-    {
-        _completions = completions;
-        _queue = disk.OpenQueue(depth, completions);
-        return this;
-    }
+    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(this, disk.OpenQueue(depth, completions), completions);
 
-    public BlockStatus Submit(in BlockIo io)
-    {
-        lock (_waiting)
-            _waiting.Push(io);
-        return BlockStatus.Pending;
-    }
-
-    /// <summary>Does the newest requests.</summary>
+    /// <summary>Does the newest requests, of whichever queue.</summary>
     /// <returns>Whether there was one.</returns>
     public bool DoNewest(int count)
     {
@@ -35,9 +21,9 @@ internal sealed class LaggardTarget(IBlockTarget disk) : IBlockTarget, IBlockQue
         {
             lock (_waiting)
             {
-                if (_dead || !_waiting.TryPop(out BlockIo io))
+                if (_dead || !_waiting.TryPop(out (Queue Queue, BlockIo Io) next))
                     break;
-                _completions.Complete(io.Slot, _queue.Submit(io));
+                next.Queue.Do(next.Io);
                 any = true;
             }
         }
@@ -52,17 +38,29 @@ internal sealed class LaggardTarget(IBlockTarget disk) : IBlockTarget, IBlockQue
             _dead = true;
     }
 
-    public void Plug()
-    {
-        // All is held back.
-    }
-
-    public void Unplug()
-    {
-        // All is held back.
-    }
-
-    public void Dispose() => _queue.Dispose();
-
     public ValueTask DisposeAsync() => default;
+
+    private sealed class Queue(LaggardTarget target, IBlockQueue queue, IBlockCompletions completions) : IBlockQueue
+    {
+        public BlockStatus Submit(in BlockIo io)
+        {
+            lock (target._waiting)
+                target._waiting.Push((this, io));
+            return BlockStatus.Pending;
+        }
+
+        public void Do(in BlockIo io) => completions.Complete(io.Slot, queue.Submit(io));
+
+        public void Plug()
+        {
+            // All is held back.
+        }
+
+        public void Unplug()
+        {
+            // All is held back.
+        }
+
+        public void Dispose() => queue.Dispose();
+    }
 }

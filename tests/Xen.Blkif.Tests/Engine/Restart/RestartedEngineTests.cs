@@ -1,5 +1,6 @@
 using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Tests.Testing;
 
 namespace Xen.Blkif.Tests.Engine.Restart;
 
@@ -46,6 +47,14 @@ internal sealed class RestartedEngineTests
 
         Assert.That((lives.Answered, lives.Asked), Is.EqualTo((20ul, 0)));
         lives.AssertDisk();
+    }
+
+    [Test]
+    public void A_request_allocates_nothing_where_a_journal_is_kept()
+    {
+        using var lives = new EngineLives(BlkifProtocol.X64);
+        lives.Start(new RingJournal(lives.Journal));
+        Assert.That(Allocations.Of(lives.WriteOnce), Is.Zero);
     }
 
     // False where the work was done before that step came.
