@@ -16,8 +16,8 @@ internal sealed class ToolTests
             Assert.That(output, Does.Contain(word));
     }
 
-    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
-    [TestCase("serve", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--max-queues", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("serve", "--max-queues", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
     [TestCase("detach", "DOMAIN", "VDEV", "--timeout", "--backend-type")]
     [TestCase("list", "--json", "--backend-type")]
     public async Task Help_of_a_command_lists_what_it_takes(string command, params string[] words)
@@ -35,6 +35,9 @@ internal sealed class ToolTests
     [TestCase("--help", "list", "--frobnicate")]
     [TestCase("--help", "detach", "5", "xvda", "--timeout", "soon")]
     [TestCase("--timeout is from 0 to 86400 seconds", "detach", "5", "xvda", "--timeout", "-5")]
+    [TestCase("--max-queues is from 1 to 16, not 17", "serve", "--max-queues", "17")]
+    [TestCase("--max-queues is from 1 to 16, not 0", "attach", "5", "xvda", "memory:1M", "--max-queues", "0")]
+    [TestCase("--help", "serve", "--max-queues", "many")]
     [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
     [TestCase("'paper' is none of copy, map and persistent", "serve", "--guest-memory", "paper")]
     public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)

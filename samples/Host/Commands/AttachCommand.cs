@@ -22,7 +22,7 @@ internal sealed class AttachCommand
     {
         var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it; killed and run again, it takes it back. {Reload.Help}")
         {
-            _domain, _vdev, _target, _readOnly, _cdrom, GuestMemoryOption.Instance, BackendTypeOption.Instance,
+            _domain, _vdev, _target, _readOnly, _cdrom, MaxQueuesOption.Instance, GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -49,6 +49,7 @@ internal sealed class AttachCommand
         await using BlockBackend vbd = await BlockBackend.AttachAsync(xen, guest, vdev, target, new BackendOptions
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
+            MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             IsCdrom = arguments.GetValue(_cdrom),
             StateFolder = TargetSpec.OutlivesProcess(spec) ? StatusFolder.TryMakeCurrent(logs) : null,

@@ -16,7 +16,7 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
-            GuestMemoryOption.Instance, BackendTypeOption.Instance,
+            MaxQueuesOption.Instance, GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -32,6 +32,7 @@ internal sealed class ServeCommand
         var options = new BackendOptions
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
+            MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             StateFolder = StatusFolder.TryMakeCurrent(logs),
             LoggerFactory = logs,

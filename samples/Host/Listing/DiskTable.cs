@@ -10,7 +10,7 @@ internal static class DiskTable
     public static string Of(IEnumerable<ListedDisk> disks)
     {
         var table = new Table(
-            "DOMAIN", "DISK", "MODE", " SIZE", "STATE", "LAYOUT", " PAGES", "MEMORY", " READS", " READ", " P50/P99", " WRITES", " WRITTEN", " P50/P99", " FLUSHES", " DISCARDS", " ERRORS", "TARGET");
+            "DOMAIN", "DISK", "MODE", " SIZE", "STATE", "LAYOUT", " QUEUES", " PAGES", "MEMORY", " READS", " READ", " P50/P99", " WRITES", " WRITTEN", " P50/P99", " FLUSHES", " DISCARDS", " ERRORS", "TARGET");
         foreach (ListedDisk disk in disks)
         {
             OperationsReport? done = disk.Operations;
@@ -21,6 +21,7 @@ internal static class DiskTable
                 Bytes(disk.Size),
                 StateOf(disk),
                 disk.Protocol,
+                Count(disk.Protocol is null ? null : disk.Queues),
                 Count(disk.RingPages),
                 disk.GuestMemory,
                 Count(done?.Read.Done),

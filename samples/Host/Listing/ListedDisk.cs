@@ -35,7 +35,7 @@ internal sealed record ListedDisk
     /// <summary>The layout of requests.</summary>
     public string? Protocol { get; init; }
 
-    /// <summary>Pages of the ring.</summary>
+    /// <summary>Pages of each ring.</summary>
     public int? RingPages { get; init; }
 
     /// <summary>How data gets to the guest and back: copy, map or persistent.</summary>

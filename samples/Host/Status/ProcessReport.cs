@@ -17,7 +17,7 @@ internal sealed record ProcessReport(int Pid, IReadOnlyList<DiskReport> Disks);
 /// <param name="State">The state that the backend announced last.</param>
 /// <param name="Target">The storage.</param>
 /// <param name="Protocol">The layout that the frontend chose; null while it is not connected.</param>
-/// <param name="RingPages">The pages of its ring; null while it is not connected.</param>
+/// <param name="RingPages">The pages of each of its rings; null while it is not connected.</param>
 /// <param name="GuestMemory">How data gets to the guest and back; null while it is not connected.</param>
 /// <param name="Queues">Its rings.</param>
 /// <param name="Operations">What was done since it connected.</param>

@@ -22,10 +22,10 @@ internal sealed class ListTests
         using SimulatedXen xen = ThreeDisks();
         string table = DiskTable.Of(ListedDisk.ReadAll(xen, "blkif", [new ProcessReport(42, [Served("/local/domain/0/backend/blkif/5/51712")])]));
         Assert.That(table, Is.EqualTo("""
-            DOMAIN  DISK   MODE     SIZE  STATE                  LAYOUT  PAGES  MEMORY      READS    READ      P50/P99  WRITES  WRITTEN     P50/P99  FLUSHES  DISCARDS  ERRORS  TARGET
-            web     xvda   w       8 GiB  Connected              x86_64     16  persistent   1200  48 MiB  85µs/12.3ms       7  3.5 KiB  999µs/2.5s        3         0       7  /srv/web.img
-            web     xvdb   r     512 MiB  InitWait/Initialising  -           -  -               -       -            -       -        -           -        -         -       -  /srv/data.img
-            7       51712  -           -  Closed/gone            -           -  -               -       -            -       -        -           -        -         -       -  lost (no such image)
+            DOMAIN  DISK   MODE     SIZE  STATE                  LAYOUT  QUEUES  PAGES  MEMORY      READS    READ      P50/P99  WRITES  WRITTEN     P50/P99  FLUSHES  DISCARDS  ERRORS  TARGET
+            web     xvda   w       8 GiB  Connected              x86_64       4     16  persistent   1200  48 MiB  85µs/12.3ms       7  3.5 KiB  999µs/2.5s        3         0       7  /srv/web.img
+            web     xvdb   r     512 MiB  InitWait/Initialising  -            -      -  -               -       -            -       -        -           -        -         -       -  /srv/data.img
+            7       51712  -           -  Closed/gone            -            -      -  -               -       -            -       -        -           -        -         -       -  lost (no such image)
 
             """.ReplaceLineEndings("\n")));
     }
@@ -68,7 +68,7 @@ internal sealed class ListTests
         Assert.That(table.Replace("\n", "", StringComparison.Ordinal).Any(char.IsControl), Is.False);
     }
 
-    private static DiskReport Served(string backend) => new("5/xvda", backend, "Connected", "/srv/web.img", "x86_64", 16, "persistent", 1, Busy);
+    private static DiskReport Served(string backend) => new("5/xvda", backend, "Connected", "/srv/web.img", "x86_64", 16, "persistent", 4, Busy);
 
     // One that is connected, one that waits for its guest, and what is left of one.
     private static SimulatedXen ThreeDisks()
