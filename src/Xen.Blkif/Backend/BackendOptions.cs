@@ -71,8 +71,8 @@ public sealed record BackendOptions
     } = RequestLimits.IndirectSegmentsCeiling;
 
     /// <summary>
-    /// Requests of more than 11 segments under way at once, at most; 0 for as many as there may be requests. Each has up to 1 MiB of memory,
-    /// taken when there are first so many. While the most are under way, the guest's further requests wait, of whatever size.
+    /// Requests of more than 11 segments under way at once in a queue, at most; 0 for as many as there may be requests. Each has up to 1 MiB of
+    /// memory, taken when there are first so many. While the most are under way, the guest's further requests there wait, of whatever size.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public int MaxIndirectRequests
