@@ -59,10 +59,10 @@ internal sealed class Lab(IReadOnlyList<string> scripts, LabListener listener)
         string[] arguments =
         [
             // Without these features: a PV domain 0 faults on SMAP and SMEP here, and PVH guests on XSAVE.
-            "-accel", "tcg,thread=multi", "-cpu", "max,-smap,-smep,-xsave", "-smp", "2", "-m", "3072",
+            "-accel", "tcg,thread=multi", "-cpu", "max,-smap,-smep,-xsave", "-smp", "2", "-m", "4608",
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
             "-kernel", Path.Combine(image, "xen"),
-            "-append", "com1=115200,8n1 console=com1 dom0_mem=1536M,max:1536M dom0_max_vcpus=2 loglvl=warning spec-ctrl=no gnttab_max_frames=256",
+            "-append", "com1=115200,8n1 console=com1 dom0_mem=1536M,max:1536M dom0_max_vcpus=2 loglvl=warning spec-ctrl=no bootscrub=off gnttab_max_frames=512",
             "-initrd", $"{Path.Combine(image, "vmlinux")} console=hvc0 quiet mitigations=off cryptomgr.notests net.ifnames=0,{Path.Combine(image, "dom0.cpio.gz")}",
             "-drive", $"file={Path.Combine(image, "root.img")},if=virtio,format=raw,snapshot=on",
             "-drive", $"file={load},if=virtio,format=raw,snapshot=on",

@@ -27,12 +27,17 @@ internal static class Program
         var destroys = new Option<int>("--destroys") { Description = "How many guests are destroyed while they write.", DefaultValueFactory = _ => 50 };
         var leaks = new Command("leaks", "Counts what one process holds before and after many attaches, and many guests destroyed while they write.") { attaches, destroys };
         leaks.SetAction((parsed, _) => RunScriptAsync(
-            new FileInfo(Path.Combine(AppContext.BaseDirectory, "lab", "scenarios", "attaching_and_destroying_leaks_nothing.sh")),
+            Scenario("attaching_and_destroying_leaks_nothing"),
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["ATTACHES"] = parsed.GetValue(attaches).ToString(CultureInfo.InvariantCulture),
                 ["DESTROYS"] = parsed.GetValue(destroys).ToString(CultureInfo.InvariantCulture),
             }));
+
+        var sweep = new Command("sweep", "Runs the tests of data with every combination of the guest's driver: queues, ring pages, indirect segments, persistent grants.");
+        sweep.SetAction((_, _) => RunScriptAsync(
+            Scenario("data_is_kept_however_the_guests_driver_is_set"),
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["COMBINATIONS"] = string.Join(' ', DriverCombinations()) }));
 
         var script = new Argument<FileInfo>("SCRIPT") { Description = "A shell script that uses the functions of lab/dom0.sh." };
         var run = new Command("run", "Boots the machine and runs one script in its domain 0.") { script };
@@ -43,8 +48,17 @@ internal static class Program
         var record = new Command("record", "Runs in domain 0: serves a disk that prints the order of what is done to it.") { domain, vdev };
         record.SetAction((parsed, _) => OrderRecorder.RunAsync(parsed.GetValue(domain), parsed.GetValue(vdev)!));
 
-        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, leaks, run, record }.Parse(arguments).InvokeAsync();
+        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, leaks, sweep, run, record }.Parse(arguments).InvokeAsync();
     }
+
+    private static IEnumerable<string> DriverCombinations() =>
+        from queues in new[] { 1, 2 }
+        from order in new[] { 0, 4 }
+        from segments in new[] { 0, 32, 256 }
+        from persistent in new[] { 0, 1 }
+        select $"{queues}:{order}:{segments}:{persistent}";
+
+    private static FileInfo Scenario(string name) => new(Path.Combine(AppContext.BaseDirectory, "lab", "scenarios", $"{name}.sh"));
 
     private static async Task<int> RunScriptAsync(FileInfo script, IReadOnlyDictionary<string, string> settings)
     {

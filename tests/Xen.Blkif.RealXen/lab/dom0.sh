@@ -19,7 +19,7 @@ image() {
 }
 
 # guest NAME [CMDLINE] <<<'what it runs': starts a PV guest that is paused until "go NAME". It has no disk: attach one.
-# Before it: FIO=1 (the guest has fio), VCPUS, DISK (a disk of another backend, as xl's configuration has it).
+# Before it: FIO=1 (the guest has fio), VCPUS, MEMORY (MiB), DISK (a disk of another backend, as xl's configuration has it).
 guest() {
     local name=$1 extra=${2:-} folder
     folder=$(mktemp -d)
@@ -32,7 +32,7 @@ type = "pv"
 kernel = "/boot/vmlinuz-guest"
 ramdisk = "$folder/ramdisk"
 extra = "console=hvc0 quiet mitigations=off rodata=off cryptomgr.notests $extra"
-memory = $([ -n "${FIO:-}" ] && echo 512 || echo 256)
+memory = ${MEMORY:-$([ -n "${FIO:-}" ] && echo 512 || echo 256)}
 vcpus = ${VCPUS:-1}
 disk = [ ${DISK:-} ]
 on_poweroff = "destroy"
