@@ -63,6 +63,16 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
     }
 
     /// <inheritdoc/>
+    public bool WaitForWake(int millisecondsTimeout)
+    {
+        LibC.PollDescriptor waited = new() { Descriptor = _doorbell.Descriptor, Events = LibC.PollIn };
+        int ready = LibC.Poll(&waited, 1, millisecondsTimeout);
+        if (ready > 0)
+            _doorbell.Clear();
+        return ready > 0;
+    }
+
+    /// <inheritdoc/>
     public void Notify() => _ = LibXenEvtchn.Notify(_raw, _port); // fails where the guest is gone, whom it would have been for
 
     /// <inheritdoc/>

@@ -5,7 +5,7 @@ namespace Xen.Blkif.Testing;
 
 /// <summary>One end of an event channel, the backend's or the guest's.</summary>
 /// <remarks>
-/// <see cref="Wait"/> belongs to one thread; everything else may come from any. A closed end returns from a wait that is under way and
+/// <see cref="Wait"/> and <see cref="WaitForWake"/> belong to one thread; everything else may come from any. A closed end returns from a wait that is under way and
 /// refuses the next. When one end closes, the other stays open and may be bound to again if it is the one that was allocated.
 /// </remarks>
 public sealed class SimulatedEventChannel : IEventChannel
@@ -15,7 +15,8 @@ public sealed class SimulatedEventChannel : IEventChannel
     private readonly object _gate = new();
     private SimulatedEventChannel? _peer;
     private long _notifications;
-    private int _pending;
+    private int _pending;  // an event of the other end
+    private int _woken;    // a call of Wake
     private int _waiting;
     private volatile bool _closed;
 
@@ -48,13 +49,19 @@ public sealed class SimulatedEventChannel : IEventChannel
     /// <exception cref="ObjectDisposedException">This end is closed.</exception>
     public bool Wait(int millisecondsTimeout)
     {
-        if (millisecondsTimeout < -1)
-            throw new ArgumentOutOfRangeException(nameof(millisecondsTimeout), millisecondsTimeout, "A wait takes -1 or more milliseconds.");
-        if (_closed)
-            throw new ObjectDisposedException(nameof(SimulatedEventChannel), $"Port {Port} of domain {Owner} is closed.");
+        CheckWait(millisecondsTimeout);
         if (TakePending())
             return true;
-        return millisecondsTimeout != 0 && (Spin() || Block(millisecondsTimeout));
+        return millisecondsTimeout != 0 && (Spin() || Block(millisecondsTimeout, masked: false));
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">The time is below -1.</exception>
+    /// <exception cref="ObjectDisposedException">This end is closed.</exception>
+    public bool WaitForWake(int millisecondsTimeout)
+    {
+        CheckWait(millisecondsTimeout);
+        return Block(millisecondsTimeout, masked: true);
     }
 
     /// <inheritdoc/>
@@ -65,18 +72,11 @@ public sealed class SimulatedEventChannel : IEventChannel
         if (peer is null)
             return;
         _ = Interlocked.Increment(ref _notifications); // A count from many threads; orders nothing.
-        peer.Wake();
+        peer.Signal(ref peer._pending);
     }
 
     /// <inheritdoc/>
-    public void Wake()
-    {
-        // Full fence: what the caller wrote before is visible before the event is, and the event is visible before _waiting is read. Pairs
-        // with the exchange in TakePending and with the fence in Block: either this thread sees the waiter or the waiter sees the event.
-        // Where an event was pending already, whoever set it has woken the waiter.
-        if (Interlocked.Exchange(ref _pending, 1) == 0 && Volatile.Read(ref _waiting) != 0)
-            Pulse();
-    }
+    public void Wake() => Signal(ref _woken);
 
     /// <summary>Closes this end: the port is free, and the other end notifies nobody. Does nothing the second time.</summary>
     public void Dispose() => _channels.Close(this);
@@ -106,9 +106,29 @@ public sealed class SimulatedEventChannel : IEventChannel
         Wake();
     }
 
+    private void CheckWait(int millisecondsTimeout)
+    {
+        if (millisecondsTimeout < -1)
+            throw new ArgumentOutOfRangeException(nameof(millisecondsTimeout), millisecondsTimeout, "A wait takes -1 or more milliseconds.");
+        if (_closed)
+            throw new ObjectDisposedException(nameof(SimulatedEventChannel), $"Port {Port} of domain {Owner} is closed.");
+    }
+
+    // Full fence: what the caller wrote before is visible before the flag is, and the flag is visible before _waiting is read. Pairs with the
+    // exchanges in TakePending and TakeWoken and with the fence in Block: either this thread sees the waiter or the waiter sees the flag.
+    // Where the flag was set already, whoever set it has woken the waiter.
+    private void Signal(ref int flag)
+    {
+        if (Interlocked.Exchange(ref flag, 1) == 0 && Volatile.Read(ref _waiting) != 0)
+            Pulse();
+    }
+
     // Full fence: what this thread does next, such as reading a ring, comes after the event is cleared, so that a request that is published
-    // later finds it cleared and wakes this thread again. Pairs with the exchange in Wake.
-    private bool TakePending() => Interlocked.Exchange(ref _pending, 0) != 0;
+    // later finds it cleared and wakes this thread again. Pairs with the exchange in Signal.
+    private bool TakePending() => (Interlocked.Exchange(ref _pending, 0) != 0) | TakeWoken();
+
+    // Full fence where there is something to take, as above.
+    private bool TakeWoken() => Volatile.Read(ref _woken) != 0 && Interlocked.Exchange(ref _woken, 0) != 0;
 
     /// <summary>Looks for a few microseconds: an event that comes in this time costs no switch of threads on either side.</summary>
     private bool Spin()
@@ -118,7 +138,7 @@ public sealed class SimulatedEventChannel : IEventChannel
         {
             // Acquire: read anew in each turn. The exchange that takes the event comes only once it is there, to leave the line shared
             // until then.
-            if (Volatile.Read(ref _pending) != 0 && TakePending())
+            if ((Volatile.Read(ref _pending) | Volatile.Read(ref _woken)) != 0 && TakePending())
                 return true;
             Thread.SpinWait(1);
         }
@@ -126,19 +146,19 @@ public sealed class SimulatedEventChannel : IEventChannel
         return false;
     }
 
-    private bool Block(int millisecondsTimeout)
+    private bool Block(int millisecondsTimeout, bool masked)
     {
         var start = Stopwatch.GetTimestamp();
         lock (_gate)
         {
             _waiting = 1;
-            // Full fence: _waiting is visible before _pending is read. Pairs with the exchange in Wake.
+            // Full fence: _waiting is visible before the flags are read. Pairs with the exchange in Signal.
             Interlocked.MemoryBarrier();
             try
             {
                 while (true)
                 {
-                    if (TakePending())
+                    if (masked ? TakeWoken() : TakePending())
                         return true;
                     var left = Timeout.Infinite;
                     if (millisecondsTimeout >= 0)

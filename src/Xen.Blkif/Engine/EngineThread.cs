@@ -53,11 +53,15 @@ internal sealed class EngineThread
     private void Serve()
     {
         bool reported = false;
+        var storm = default(StormBackOff);
         while (true)
         {
             // The first pass comes without an event: requests may be older than the binding of the channel.
             if (_engine.RunPass())
+            {
+                storm.Reset();
                 continue;
+            }
 
             if (_engine.IsDraining && _engine.InFlight == 0)
                 return;
@@ -68,8 +72,14 @@ internal sealed class EngineThread
                 _failed(null);
             }
 
-            if (_engine.PrepareToSleep())
-                _channel.Wait(_engine.MaxSleepMilliseconds);
+            if (!_engine.PrepareToSleep())
+                continue;
+
+            // Results of the target and StopAsync end a pause. What the guest has put meanwhile is found by the pass that follows it.
+            if (storm.TryTakePause(out int milliseconds))
+                _channel.WaitForWake(milliseconds);
+            else if (_channel.Wait(_engine.MaxSleepMilliseconds))
+                storm.Count();
         }
     }
 }

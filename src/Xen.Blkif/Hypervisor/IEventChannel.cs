@@ -14,7 +14,8 @@ public interface IEventChannels
 
 /// <summary>One bound event channel, used by the one thread that owns a queue.</summary>
 /// <remarks>
-/// <see cref="Wait"/> and <see cref="IDisposable.Dispose"/> belong to one thread; <see cref="Notify"/> and <see cref="Wake"/> may come from any.
+/// <see cref="Wait"/>, <see cref="WaitForWake"/> and <see cref="IDisposable.Dispose"/> belong to one thread; <see cref="Notify"/> and
+/// <see cref="Wake"/> may come from any.
 /// Events that arrive while the owner works coalesce: the port stays masked from the return of <see cref="Wait"/> until the next call of it,
 /// so that a guest that storms the port costs one wake-up for each pass of the owner (XSA-332).
 /// </remarks>
@@ -24,6 +25,12 @@ public interface IEventChannel : IDisposable
     /// <param name="millisecondsTimeout">The longest wait in milliseconds; -1 for no limit; 0 to look without waiting.</param>
     /// <returns>Whether there was a notification or a wake-up.</returns>
     bool Wait(int millisecondsTimeout);
+
+    /// <summary>Blocks until <see cref="Wake"/> is called, or the time is over. What the other end sends meanwhile waits for the next <see cref="Wait"/>.</summary>
+    /// <param name="millisecondsTimeout">The longest wait in milliseconds; -1 for no limit; 0 to look without waiting.</param>
+    /// <returns>Whether there was a wake-up.</returns>
+    /// <remarks>The port is not unmasked: a guest that storms it costs nothing in this time.</remarks>
+    bool WaitForWake(int millisecondsTimeout);
 
     /// <summary>Notifies the other end. Does nothing when that end is gone.</summary>
     void Notify();

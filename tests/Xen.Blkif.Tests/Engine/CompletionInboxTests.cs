@@ -144,6 +144,8 @@ internal sealed class CompletionInboxTests
 
         public bool Wait(int millisecondsTimeout) => _rung.Wait(millisecondsTimeout);
 
+        public bool WaitForWake(int millisecondsTimeout) => _rung.Wait(millisecondsTimeout);
+
         public void Notify() => throw new NotSupportedException();
 
         public void Wake() => _rung.Release();

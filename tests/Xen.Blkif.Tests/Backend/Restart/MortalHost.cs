@@ -91,11 +91,9 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     private sealed class Channel(MortalHost host, IEventChannel channel) : IEventChannel
     {
         // The process's other queues die with the one that was at work.
-        public bool Wait(int millisecondsTimeout)
-        {
-            bool notified = channel.Wait(millisecondsTimeout);
-            return !host.Died.IsCompleted ? notified : throw new KilledException();
-        }
+        public bool Wait(int millisecondsTimeout) => OfTheLiving(channel.Wait(millisecondsTimeout));
+
+        public bool WaitForWake(int millisecondsTimeout) => OfTheLiving(channel.WaitForWake(millisecondsTimeout));
 
         public void Notify()
         {
@@ -106,5 +104,7 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
         public void Wake() => channel.Wake();
 
         public void Dispose() => channel.Dispose();
+
+        private bool OfTheLiving(bool woken) => !host.Died.IsCompleted ? woken : throw new KilledException();
     }
 }

@@ -73,6 +73,46 @@ internal sealed class EventChannelTests
     }
 
     [Test]
+    public void A_wait_for_a_wake_up_is_not_ended_by_the_other_end_whose_events_the_next_wait_finds()
+    {
+        using var xen = new SimulatedXen();
+        var (guest, backend) = Connect(xen);
+
+        guest.Notify();
+        Assert.That(backend.WaitForWake(1), Is.False);
+        backend.Wake();
+        Assert.That(backend.WaitForWake(Long), Is.True);
+        Assert.That(backend.WaitForWake(0), Is.False, "the wake-up is over");
+        Assert.That(backend.Wait(0), Is.True, "the event is still there");
+        Assert.That(backend.Wait(0), Is.False);
+        Assert.That(() => backend.WaitForWake(-2), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        backend.Dispose();
+        Assert.That(() => backend.WaitForWake(0), Throws.InstanceOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void A_wake_up_from_another_thread_ends_a_wait_for_it_during_a_storm_of_events()
+    {
+        using var xen = new SimulatedXen();
+        var (guest, backend) = Connect(xen);
+        using var stop = new CancellationTokenSource();
+        var storm = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+                guest.Notify();
+        });
+        for (var i = 0; i < 1000; i++)
+        {
+            var waker = Task.Run(backend.Wake);
+            Assert.That(backend.WaitForWake(Long), Is.True);
+            waker.GetAwaiter().GetResult();
+        }
+
+        stop.Cancel();
+        storm.GetAwaiter().GetResult();
+    }
+
+    [Test]
     public void No_wake_up_is_lost_between_two_threads([Values(0, 5)] int spin)
     {
         using var xen = new SimulatedXen();
