@@ -15,7 +15,7 @@ and zlib1g-dev (a machine with the real hypervisor, which is made of Debian pack
 
 Environment:
   XEN_BLKIF_REQUIRE_ALL=1   a missing tool fails the tests that need it; set by this script when all are there, or CI=true
-  XEN_BLKIF_HOSTILE_SECONDS how long each hostile frontend writes into its ring; 10 by default
+  XEN_BLKIF_FUZZ_SECONDS=N  how long the fuzzer plays a hostile guest; 300 by default, 0 not at all
   XEN_BLKIF_RING_SEED=N     repeats a random walk over the rings; a walk prints its own seed
   XEN_BLKIF_TARGET_SEED=N   repeats a random walk over the targets; as above
   XEN_BLKIF_LAB_ONLY=WORDS  the scenarios on the real hypervisor whose names contain one of these words, which commas separate
@@ -90,7 +90,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 dotnet build Xen.Blkif.sln -c Release -v quiet
 
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+trap 'if [ -n "${fuzzer:-}" ]; then kill "$fuzzer" 2>/dev/null || true; fi; rm -rf "$results"' EXIT
 
 # Package validation: what compiles against one target framework of a package runs on the others.
 dotnet pack Xen.Blkif.sln -c Release --no-build -v quiet -o "$results/packages"
@@ -104,8 +104,37 @@ run_tests() {
     set -e
 }
 
+# A hostile guest against the backend, behind the tests, which get what they want of the processors.
+fuzzer=
+start_fuzzer() {
+    local seconds=${XEN_BLKIF_FUZZ_SECONDS:-300}
+    if [ "$seconds" -gt 0 ]; then
+        nice dotnet tests/Xen.Blkif.Fuzz/bin/Release/net10.0/Xen.Blkif.Fuzz.dll --seconds "$seconds" >"$results/fuzzer.log" 2>&1 &
+        fuzzer=$!
+    fi
+}
+
+# Says how many moves it made, or what it found and the moves that it takes.
+await_fuzzer() {
+    if [ -z "$fuzzer" ]; then
+        return
+    fi
+    local well=0
+    wait "$fuzzer" || well=$?
+    fuzzer=
+    if [ "$well" -eq 0 ]; then
+        echo "Fuzzer: $(grep '^seed ' "$results/fuzzer.log"), $(tail -n 1 "$results/fuzzer.log" | sed 's/^ *//')"
+    else
+        cat "$results/fuzzer.log"
+        echo "Fuzzer: failed."
+        status=1
+    fi
+}
+
 # The real hypervisor comes last and alone: it wants all processors.
+start_fuzzer
 run_tests Xen.Blkif.sln --filter 'TestCategory!=RealXen'
+await_fuzzer
 run_tests tests/Xen.Blkif.RealXen
 
 ignored=$(list_ignored "$results")

@@ -8,8 +8,8 @@ internal sealed class DocumentTests
     [TestCase("docs/testing.md")]
     public void Every_example_of_a_document_is_in_the_sources_line_by_line(string name)
     {
-        string[] blocks = CodeOf(File.ReadAllLines(Path.Combine(Root(), name)));
-        string[] sources = [.. Directory.GetFiles(Path.Combine(Root(), "tests", "Xen.Blkif.Tests", "Targets", "Writing"), "*.cs")
+        string[] blocks = CodeOf(File.ReadAllLines(Path.Combine(Repository.Root, name)));
+        string[] sources = [.. Directory.GetFiles(Path.Combine(Repository.Root, "tests", "Xen.Blkif.Tests", "Targets", "Writing"), "*.cs")
             .Select(file => Flush(File.ReadAllLines(file)))];
 
         Assert.That(blocks, Is.Not.Empty);
@@ -44,12 +44,4 @@ internal sealed class DocumentTests
 
     // Without indentation, which is another in a document.
     private static string Flush(string[] lines) => "\n" + string.Join('\n', lines.Select(line => line.TrimStart())) + "\n";
-
-    private static string Root()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "Xen.Blkif.sln")))
-            folder = Path.GetDirectoryName(folder);
-        return folder ?? throw new DirectoryNotFoundException("There is no Xen.Blkif.sln above the tests.");
-    }
 }

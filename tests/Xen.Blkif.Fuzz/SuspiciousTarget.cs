@@ -1,0 +1,157 @@
+using System.Collections.Concurrent;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Fuzz;
+
+/// <summary>A disk in memory that believes nothing: it holds each request against what a target may rely on, then answers as its mood is.</summary>
+internal sealed class SuspiciousTarget(Setting setting, Findings findings, string name) : IBlockTarget
+{
+    public const long Capacity = 1 << 20;
+    private const int LongestDiscard = 64 * 1024;
+
+    private readonly MemoryTarget _disk = new(Capacity);
+    private long _length = Capacity;
+
+    public long Length
+    {
+        get => Volatile.Read(ref _length);
+        set => Volatile.Write(ref _length, value);
+    }
+
+    public BlockTargetInfo Info => new(Length)
+    {
+        LogicalSectorSize = setting.SectorSize,
+        PhysicalSectorSize = 4096,
+        DiscardGranularity = 4096,
+        ReadOnly = setting.IsReadOnly,
+        Flush = Capability.Native,
+        Discard = setting.IsReadOnly ? Capability.None : Capability.Native,
+        MaxDiscardLength = LongestDiscard,
+    };
+
+    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(this, depth, completions);
+
+    public ValueTask DisposeAsync() => _disk.DisposeAsync();
+
+    private void Check(in BlockIo io, int depth, bool[] busy)
+    {
+        findings.Check((uint)io.Slot < (uint)depth, $"the target was given slot {io.Slot} of {depth}");
+        findings.Check(!busy[io.Slot], "the target was given a slot that is under way");
+        if (io.Kind == BlockIoKind.Flush)
+        {
+            findings.Check(io.Length == 0 && io.VectorCount == 0, "the target was given a flush with data");
+            return;
+        }
+
+        findings.Check(io.Kind == BlockIoKind.Read || !setting.IsReadOnly, $"a read-only target was given a {io.Kind}");
+        findings.Check(io.Offset >= 0 && io.Length > 0 && io.Offset <= Capacity - io.Length, $"the target was given a {io.Kind} outside of it");
+        findings.Check((io.Offset | io.Length) % setting.SectorSize == 0, $"the target was given a {io.Kind} that is not aligned");
+        long total = 0;
+        foreach (IoVector vector in io.Vectors)
+        {
+            findings.Check(vector.Address != 0 && vector.Length > 0 && vector.Length % 512 == 0, "the target was given a vector that is no whole number of sectors");
+            total += vector.Length;
+        }
+
+        findings.Check(
+            io.Kind == BlockIoKind.Discard ? io.VectorCount == 0 && io.Length <= LongestDiscard : total == io.Length, $"the target was given a {io.Kind} whose vectors do not add up");
+    }
+
+    private BlockStatus Do(in BlockIo io)
+    {
+        long offset = io.Offset;
+        foreach (IoVector vector in io.Vectors)
+        {
+            if (io.Kind == BlockIoKind.Read)
+                _disk.CopyTo(offset, vector.Span);
+            else
+                _disk.CopyFrom(offset, vector.Span);
+            offset += vector.Length;
+        }
+
+        return BlockStatus.Okay;
+    }
+
+    private sealed class Queue : IBlockQueue
+    {
+        private readonly SuspiciousTarget _target;
+        private readonly IBlockCompletions _completions;
+        private readonly bool[] _busy;
+        private readonly Random _random = new(1);
+        private readonly BlockingCollection<BlockIo> _late = [];
+        private readonly Thread? _thread;
+
+        public Queue(SuspiciousTarget target, int depth, IBlockCompletions completions)
+        {
+            _target = target;
+            _completions = completions;
+            _busy = new bool[depth];
+            if (target.Mood == TargetMood.Prompt)
+                return;
+            _thread = new Thread(AnswerLate) { IsBackground = true, Name = target.ThreadName };
+            _thread.Start();
+        }
+
+        public BlockStatus Submit(in BlockIo io)
+        {
+            _target.Check(io, _busy.Length, _busy);
+            switch (_target.Mood)
+            {
+                case TargetMood.Prompt:
+                    return _target.Do(io);
+                case TargetMood.Throwing when _random.Next(8) == 0:
+                    throw new InvalidOperationException("The storage throws.");
+                case TargetMood.Failing when _random.Next(4) == 0:
+                    return _random.Next(2) == 0 ? BlockStatus.Error : BlockStatus.NotSupported;
+                case not TargetMood.Late when _random.Next(2) == 0:
+                    return _target.Do(io);
+            }
+
+            _busy[io.Slot] = true;
+            _late.Add(io);
+            return BlockStatus.Pending;
+        }
+
+        public void Plug()
+        {
+            // Nothing is gained by holding anything back.
+        }
+
+        public void Unplug()
+        {
+            // As above.
+        }
+
+        public void Dispose()
+        {
+            _target.Findings.Check(!Array.Exists(_busy, busy => busy), "the target's queue was closed with requests under way");
+            _late.CompleteAdding();
+            _thread?.Join();
+            _late.Dispose();
+        }
+
+        private void AnswerLate()
+        {
+            // Held back up to three at a time, and answered last in, first out.
+            var held = new Stack<BlockIo>();
+            foreach (BlockIo io in _late.GetConsumingEnumerable())
+            {
+                held.Push(io);
+                if (held.Count < 3 && _late.Count > 0)
+                    continue;
+                while (held.TryPop(out BlockIo last))
+                {
+                    BlockStatus status = _target.Mood == TargetMood.Failing && last.Slot % 3 == 0 ? BlockStatus.Error : _target.Do(last);
+                    _busy[last.Slot] = false;
+                    _completions.Complete(last.Slot, status);
+                }
+            }
+        }
+    }
+
+    private TargetMood Mood => setting.Mood;
+
+    private Findings Findings => findings;
+
+    private string ThreadName => name;
+}
