@@ -35,6 +35,7 @@ internal sealed class BackendWatcherTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-142")]
     public async Task What_the_toolstack_says_of_a_disk_reaches_whoever_opens_it_and_the_guest()
     {
         using var xen = new SimulatedXen();

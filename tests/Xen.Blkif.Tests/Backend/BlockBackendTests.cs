@@ -190,6 +190,7 @@ internal sealed class BlockBackendTests
         Assert.That(new BackendOptions().MaxQueues, Is.EqualTo(Math.Min(Environment.ProcessorCount, 4)));
 
     [Test]
+    [Property("Advisory", "XSA-115")]
     public async Task Each_side_may_reach_what_it_needs_and_a_third_domain_nothing()
     {
         await using var stage = new Stage();

@@ -33,6 +33,7 @@ internal sealed class FailingTargetTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-39")]
     public async Task A_ring_whose_indices_are_impossible_closes_its_own_disk_alone(
         [Values(33u, 1000u, 0x8000_0000u, uint.MaxValue)] uint producer)
     {

@@ -45,6 +45,7 @@ internal sealed class HostileKeysTests
     }
 
     [TestCaseSource(nameof(Values))]
+    [Property("Advisory", "CVE-2008-4405")]
     public Task A_value_that_makes_no_sense_is_refused_with_its_reason(string key, string value, string reason) =>
         IsRefused(stage => stage.WriteFe(key, value), reason);
 
@@ -107,6 +108,7 @@ internal sealed class HostileKeysTests
             "the port is not allocated");
 
     [Test]
+    [Property("Advisory", "XSA-361")]
     public Task A_failure_to_map_is_a_refusal_at_each_page([Range(0, 3)] int position)
     {
         int asked = 0;
@@ -129,6 +131,7 @@ internal sealed class HostileKeysTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-300")]
     public Task A_limit_of_mapped_pages_that_is_reached_is_a_refusal() =>
         IsRefused(
             stage =>
@@ -163,6 +166,7 @@ internal sealed class HostileKeysTests
     [TestCase("/local/domain/0")]
     [TestCase("../../..")]
     [TestCase("")]
+    [Property("Advisory", "XSA-175")]
     public async Task Where_the_guest_says_that_its_backend_is_does_not_matter(string path)
     {
         await using var stage = new Stage();
@@ -183,6 +187,7 @@ internal sealed class HostileKeysTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-180")]
     public async Task What_a_guest_provokes_fills_no_log()
     {
         const int Times = 300;
@@ -261,6 +266,7 @@ internal sealed class HostileKeysTests
 
     [Test]
     [NonParallelizable]
+    [Property("Advisory", "XSA-349")]
     public async Task A_node_that_is_written_all_the_time_costs_no_memory_and_delays_nobody()
     {
         const int Rewrites = 500_000;

@@ -31,6 +31,7 @@ internal sealed class LeakTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-350")]
     public async Task A_thousand_connections_of_one_disk_leave_nothing_behind([Values(1, 3)] int queues)
     {
         await using var stage = new Stage();

@@ -13,6 +13,7 @@ internal sealed class ServeTests
     [TestCase("r")]
     [TestCase("")]
     [TestCase(null)]
+    [Property("Advisory", "XSA-142")]
     public async Task A_disk_that_the_toolstack_does_not_call_writable_is_read_only_whatever_the_target_can_do(string? mode)
     {
         await using var stage = new Stage();

@@ -126,6 +126,7 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
     [TestCase(BlkifOperation.Read)]
     [TestCase(BlkifOperation.Write)]
     [TestCase(BlkifOperation.FlushDiskCache)]
+    [Property("Advisory", "XSA-365")]
     public void A_bad_grant_at_any_position_fails_that_request_alone_with_one_response(BlkifOperation operation)
     {
         using var pair = new QueuePair(new MemoryTarget(1 << 20), Options);
@@ -146,6 +147,7 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
     }
 
     [Test]
+    [Property("Advisory", "QEMU-32d0b7be")]
     public void A_write_whose_data_cannot_be_fetched_does_not_reach_the_target()
     {
         var target = new ScriptedTarget();
@@ -158,6 +160,7 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
 
     [TestCase(BlkifOperation.Read)]
     [TestCase(BlkifOperation.Write)]
+    [Property("Advisory", "XSA-361")]
     public void A_copy_that_fails_as_a_whole_and_reports_on_no_piece_fails_every_request(BlkifOperation operation)
     {
         var target = new ScriptedTarget { Answer = _ => BlockStatus.Okay };
@@ -400,6 +403,7 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
     }
 
     [Test]
+    [Property("Advisory", "XSA-39")]
     public unsafe void A_corrupt_ring_yields_no_request_any_more_but_what_is_under_way_is_answered()
     {
         var target = new ScriptedTarget();
@@ -425,6 +429,7 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
     }
 
     [Test]
+    [Property("Advisory", "XSA-216")]
     public unsafe void A_response_writes_its_own_bytes_and_zeros_and_nothing_of_this_process()
     {
         using var pair = new QueuePair(new MemoryTarget(1 << 20), Options);

@@ -111,6 +111,7 @@ public sealed class RequestParserTests<TRequest>
     [TestCase(ulong.MaxValue - 7, Refusal.BeyondEnd, Description = "The end wraps to 0.")]
     [TestCase(ulong.MaxValue - 6, Refusal.BeyondEnd)]
     [TestCase(ulong.MaxValue, Refusal.BeyondEnd)]
+    [Property("Advisory", "CVE-2008-0928")]
     public void A_transfer_or_discard_of_eight_sectors_must_end_on_the_disk(ulong sector, Refusal expected)
     {
         using (Assert.EnterMultipleScope())
@@ -174,6 +175,7 @@ public sealed class RequestParserTests<TRequest>
         Assert.That(() => Disk(sectorSize: sectorSize), Throws.InstanceOf<ArgumentOutOfRangeException>());
 
     [Test]
+    [Property("Advisory", "CVE-2013-2140")]
     public void A_read_only_disk_refuses_what_would_change_it_and_takes_the_rest()
     {
         RequestLimits disk = Disk(readOnly: true);

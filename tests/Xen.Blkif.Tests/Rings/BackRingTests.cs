@@ -58,6 +58,7 @@ public sealed class BackRingTests : IDisposable
     }
 
     [Test]
+    [Property("Advisory", "XSA-155")]
     public void What_is_taken_is_a_copy_that_later_writes_to_the_slot_do_not_reach()
     {
         Ask(7);
@@ -123,6 +124,7 @@ public sealed class BackRingTests : IDisposable
     }
 
     [Test]
+    [Property("Advisory", "XSA-216")]
     public void A_response_changes_no_byte_of_the_slot_behind_its_own_sixteen()
     {
         Ask(1);
@@ -254,6 +256,7 @@ public sealed class BackRingTests : IDisposable
     [TestCase(0x7fff_ffffu)]
     [TestCase(0x8000_0000u)]
     [TestCase(0xffff_ffffu, Description = "One step back.")]
+    [Property("Advisory", "XSA-39")]
     public void More_requests_than_fit_make_the_ring_corrupt(uint distance)
     {
         _memory.RequestProducer = _start + distance;
@@ -293,6 +296,7 @@ public sealed class BackRingTests : IDisposable
     }
 
     [Test]
+    [Property("Advisory", "XSA-86")]
     public void Requests_that_are_taken_back_make_the_ring_corrupt([Values(1u, 2u, 3u)] uint back)
     {
         Ask(1, 2, 3);

@@ -61,8 +61,12 @@ internal sealed class EventTests
         Task storm = Task.Factory.StartNew(
             () =>
             {
-                while (!stop.IsCancellationRequested)
+                for (int i = 1; !stop.IsCancellationRequested; i++)
+                {
                     port.Notify();
+                    if (i % 64 == 0)
+                        Thread.Yield();
+                }
             },
             TaskCreationOptions.LongRunning);
 
@@ -72,7 +76,7 @@ internal sealed class EventTests
             SimulatedEventChannel channel = pair.Xen.Events.Bind(pair.Guest.Id, port.Port);
             pair.Engine.IsDraining = false;
             var thread = new EngineThread(pair.Engine, channel, "unbound", e => failure = e ?? new InvalidDataException("The ring is corrupt."));
-            await Eventually.Ends(thread.StopAsync(), "the thread ends");
+            await thread.StopAsync().WaitAsync(TimeSpan.FromSeconds(60));
             channel.Dispose();
         }
 
