@@ -5,8 +5,11 @@ namespace Xen.Blkif.Fuzz;
 /// <summary>Everything that can happen in an episode.</summary>
 internal static class AllMoves
 {
-    public static IReadOnlyList<Move> List { get; } =
-        [.. LifeMoves.List, .. RequestMoves.List, .. RingMoves.List, .. GrantMoves.List, .. EventMoves.List, .. StoreMoves.List, .. HostMoves.List];
+    /// <summary>By what they are made with.</summary>
+    public static IReadOnlyList<IReadOnlyList<Move>> Kinds { get; } =
+        [LifeMoves.List, RequestMoves.List, RingMoves.List, GrantMoves.List, EventMoves.List, StoreMoves.List, HostMoves.List];
+
+    public static IReadOnlyList<Move> List { get; } = [.. Kinds.SelectMany(kind => kind)];
 
     /// <summary>Finds a move by its name.</summary>
     /// <exception cref="FormatException">There is none.</exception>

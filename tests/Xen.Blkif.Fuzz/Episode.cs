@@ -25,7 +25,15 @@ internal sealed class Episode
     public static Episode Draw(int seed)
     {
         var random = new Random(~seed);
-        Move[] known = [.. AllMoves.List.Where(move => move.IsBasic || random.Next(2) == 0)];
+
+        // Half of the kinds, and half of what is in them: a guest that did everything at once would never get far in anything.
+        var known = new List<Move>();
+        foreach (IReadOnlyList<Move> kind in AllMoves.Kinds)
+        {
+            bool has = random.Next(2) == 0;
+            known.AddRange(kind.Where(move => move.IsBasic || (random.Next(2) == 0 && has)));
+        }
+
         int weight = known.Sum(move => move.Weight);
         var plays = new List<Play> { new(AllMoves.Named("Connect"), random.Next()) };
         for (int count = random.Next(10, MostPlays); count > 0; count--)

@@ -3,6 +3,11 @@ using Xen.Blkif.Testing;
 
 namespace Xen.Blkif.Fuzz;
 
+/// <summary>How an episode went.</summary>
+/// <param name="Findings">What was found wrong; nothing, where all is well.</param>
+/// <param name="Answers">Responses to the hostile guest that were held against its requests.</param>
+internal sealed record Outcome(string[] Findings, long Answers);
+
 /// <summary>Plays an episode in a Xen of its own, beside a neighbour, and looks at what is left at the end.</summary>
 internal static class EpisodeRun
 {
@@ -13,8 +18,7 @@ internal static class EpisodeRun
     private static int _runs;
 
     /// <summary>Plays.</summary>
-    /// <returns>What was found; nothing, where all is well.</returns>
-    public static string[] Play(Episode episode)
+    public static Outcome Play(Episode episode)
     {
         // A number that no other guest in this process has: the threads that serve it are known by it.
         int id = FirstGuest + (int)((uint)Interlocked.Increment(ref _runs) % Guests);
@@ -24,7 +28,7 @@ internal static class EpisodeRun
         thread.Start();
         if (!Patience.Until(() => !thread.IsAlive, LongestTurns))
             findings.Add($"the episode does not end, it is at move {progress.Move}");
-        return findings.All;
+        return new Outcome(findings.All, progress.Answers);
     }
 
     private static void Run(Episode episode, int id, Findings findings, Progress progress)
@@ -63,6 +67,7 @@ internal static class EpisodeRun
             }
 
             hostile.Settle();
+            progress.Answers = hostile.Ledger.Closed;
             toolstack.Detach();
             hostile.DropRing();
             if (!hostile.IsDead)
@@ -104,8 +109,11 @@ internal static class EpisodeRun
         }
     }
 
+    // Read from another thread only when this one has ended, or never will.
     private sealed class Progress
     {
         public int Move { get; set; }
+
+        public long Answers { get; set; }
     }
 }

@@ -12,6 +12,7 @@ internal sealed class Fuzzer(int seed, TextWriter output)
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private int _episodes;
     private long _moves;
+    private long _answers;
 
     /// <summary>Plays until told to stop.</summary>
     /// <returns>Whether all was well.</returns>
@@ -24,12 +25,13 @@ internal sealed class Fuzzer(int seed, TextWriter output)
         {
             Episode episode = Episode.Draw(seeds.Next());
             Journal.Note(episode);
-            string[] findings = EpisodeRun.Play(episode);
+            Outcome outcome = EpisodeRun.Play(episode);
             _episodes++;
             _moves += episode.Plays.Count;
-            if (findings.Length > 0)
+            _answers += outcome.Answers;
+            if (outcome.Findings.Length > 0)
             {
-                Tell(episode, findings);
+                Tell(episode, outcome.Findings);
                 return false;
             }
 
@@ -52,7 +54,7 @@ internal sealed class Fuzzer(int seed, TextWriter output)
     /// <returns>Whether all was well.</returns>
     public bool Replay(Episode episode)
     {
-        string[] findings = EpisodeRun.Play(episode);
+        string[] findings = EpisodeRun.Play(episode).Findings;
         if (findings.Length > 0)
             Tell(episode, findings);
         else
@@ -66,9 +68,9 @@ internal sealed class Fuzzer(int seed, TextWriter output)
         foreach (string finding in findings)
             output.WriteLine($"# {finding}");
         output.WriteLine("# What it takes, to be kept in a file and played again with --replay FILE:");
-        output.WriteLine(Shrinking.Shrink(episode, EpisodeRun.Play));
+        output.WriteLine(Shrinking.Shrink(episode, shorter => EpisodeRun.Play(shorter).Findings.Length > 0));
     }
 
     private string Describe() => FormattableString.Invariant(
-        $"{_clock.Elapsed.TotalSeconds,5:0} s: {_episodes} episodes, {_moves} moves, {_moves / _clock.Elapsed.TotalSeconds:0} moves/s, {Environment.WorkingSet >> 20} MiB");
+        $"{_clock.Elapsed.TotalSeconds,5:0} s: {_episodes} episodes, {_moves} moves, {_moves / _clock.Elapsed.TotalSeconds:0} moves/s, {_answers} answers checked, {Environment.WorkingSet >> 20} MiB");
 }

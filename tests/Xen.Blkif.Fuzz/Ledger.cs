@@ -25,6 +25,9 @@ internal sealed class Ledger(Findings findings)
     /// <summary>Requests without a response.</summary>
     public int Open => _open.Count;
 
+    /// <summary>Responses that were held against their requests, on all rings.</summary>
+    public long Closed { get; private set; }
+
     /// <summary>Whether the guest has written over its own requests and responses, so that nothing can be said of them any more.</summary>
     public bool IsSpoiled { get; private set; }
 
@@ -52,6 +55,7 @@ internal sealed class Ledger(Findings findings)
             return;
         }
 
+        Closed++;
         byte operation = (byte)response.Operation;
         findings.Check(operation == request.Operation || operation == request.Inner, $"operation {request.Operation} was answered as {operation}");
         findings.Check(

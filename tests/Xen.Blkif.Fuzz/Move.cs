@@ -4,7 +4,7 @@ namespace Xen.Blkif.Fuzz;
 /// <param name="Name">What it is called in the list of a failed episode, for good: kept cases name it.</param>
 /// <param name="Weight">How often it is made, beside others.</param>
 /// <param name="Make">Makes it. All chance in it comes from the random numbers that it is given.</param>
-/// <param name="IsBasic">Whether every episode has it. Of the others an episode has about half, so that some go far and others far astray.</param>
+/// <param name="IsBasic">Whether every episode has it. Of the others it has some.</param>
 internal sealed record Move(string Name, int Weight, Action<HostileGuest, Random> Make, bool IsBasic = false);
 
 /// <summary>A move with its chances settled: made again, it does the same, whatever was left out before it.</summary>

@@ -68,6 +68,9 @@ internal sealed class Neighbour : IAsyncDisposable
                 _frontend.Disk.Read(offset, read);
                 _findings.Check(read.AsSpan().SequenceEqual(written), "the neighbour read back something else than it wrote");
                 Volatile.Write(ref _rounds, _rounds + 1);
+
+                // The hostile guest is to have its share of the processors.
+                Thread.Sleep(1);
             }
         }
 #pragma warning disable CA1031 // whatever it is, it is a finding and not the end of the process

@@ -9,7 +9,7 @@ internal static class Shrinking
 
     /// <summary>Plays parts of an episode, again and again.</summary>
     /// <returns>The shortest that still failed; the episode itself where it does not fail again, or nothing can go.</returns>
-    public static Episode Shrink(Episode failed, Func<Episode, string[]> play)
+    public static Episode Shrink(Episode failed, Func<Episode, bool> fails)
     {
         long start = Stopwatch.GetTimestamp();
         for (int piece = failed.Plays.Count / 2; piece > 0; piece /= 2)
@@ -18,7 +18,7 @@ internal static class Shrinking
             for (int at = failed.Plays.Count - piece; at >= 0 && Stopwatch.GetElapsedTime(start) < Patience; at -= piece)
             {
                 var shorter = new Episode(failed.Seed, [.. failed.Plays.Take(at), .. failed.Plays.Skip(at + piece)]);
-                if (play(shorter).Length > 0)
+                if (fails(shorter))
                 {
                     failed = shorter;
                     at = Math.Min(at, failed.Plays.Count);

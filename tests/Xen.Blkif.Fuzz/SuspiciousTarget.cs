@@ -33,10 +33,10 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
     public ValueTask DisposeAsync() => _disk.DisposeAsync();
 
-    private void Check(in BlockIo io, int depth, bool[] busy)
+    private void Check(in BlockIo io, bool[] busy)
     {
-        findings.Check((uint)io.Slot < (uint)depth, $"the target was given slot {io.Slot} of {depth}");
-        findings.Check(!busy[io.Slot], "the target was given a slot that is under way");
+        if ((uint)io.Slot >= (uint)busy.Length || busy[io.Slot])
+            findings.Add($"the target was given slot {io.Slot} of {busy.Length}, which is not free");
         if (io.Kind == BlockIoKind.Flush)
         {
             findings.Check(io.Length == 0 && io.VectorCount == 0, "the target was given a flush with data");
@@ -94,7 +94,9 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
         public BlockStatus Submit(in BlockIo io)
         {
-            _target.Check(io, _busy.Length, _busy);
+            _target.Check(io, _busy);
+            if (_target.Findings.Any)
+                return BlockStatus.Error;
             switch (_target.Mood)
             {
                 case TargetMood.Prompt:

@@ -5,7 +5,7 @@ internal static class LifeMoves
 {
     public static IReadOnlyList<Move> List { get; } =
     [
-        new("Connect", 3, static (guest, _) => guest.Connect(), IsBasic: true),
+        new("Connect", 4, static (guest, _) => guest.Connect(), IsBasic: true),
         new("LetGo", 2, static (guest, _) => guest.LetGo()),
         new("Settle", 4, static (guest, _) => guest.Settle(), IsBasic: true),
         new("Die", 1, static (guest, random) =>

@@ -19,13 +19,13 @@ internal sealed class EpisodeTests
         for (int i = 0; i < EpisodesPerSeed; i++)
         {
             Episode episode = Episode.Draw(seeds.Next());
-            Assert.That(EpisodeRun.Play(episode), Is.Empty, $"{episode}");
+            Assert.That(EpisodeRun.Play(episode).Findings, Is.Empty, $"{episode}");
         }
     }
 
     [TestCaseSource(nameof(Cases))]
     public void What_was_found_once_is_not_found_again(string name) =>
-        Assert.That(EpisodeRun.Play(Episode.Parse(File.ReadAllText(Path.Combine(Repository.Root, "tests", "Xen.Blkif.Fuzz", "Cases", $"{name}.txt")))), Is.Empty);
+        Assert.That(EpisodeRun.Play(Episode.Parse(File.ReadAllText(Path.Combine(Repository.Root, "tests", "Xen.Blkif.Fuzz", "Cases", $"{name}.txt")))).Findings, Is.Empty);
 
     [Test]
     public void An_episode_that_is_written_down_and_read_again_is_the_same()
@@ -52,7 +52,7 @@ internal sealed class EpisodeTests
     {
         Episode drawn = Episode.Draw(1);
         Play culprit = drawn.Plays[drawn.Plays.Count / 2];
-        Episode shrunk = Shrinking.Shrink(drawn, episode => episode.Plays.Contains(culprit) && episode.Plays[0].Move.Name == "Connect" ? ["failed"] : []);
+        Episode shrunk = Shrinking.Shrink(drawn, episode => episode.Plays.Contains(culprit) && episode.Plays[0].Move.Name == "Connect");
         Assert.That(shrunk.Plays, Is.EqualTo(new[] { drawn.Plays[0], culprit }));
     }
 
