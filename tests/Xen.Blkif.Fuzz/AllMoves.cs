@@ -7,7 +7,7 @@ internal static class AllMoves
 {
     /// <summary>By what they are made with.</summary>
     public static IReadOnlyList<IReadOnlyList<Move>> Kinds { get; } =
-        [LifeMoves.List, RequestMoves.List, RingMoves.List, GrantMoves.List, EventMoves.List, StoreMoves.List, HostMoves.List];
+        [LifeMoves.List, RequestMoves.List, IndirectMoves.List, RingMoves.List, GrantMoves.List, EventMoves.List, StoreMoves.List, HostMoves.List];
 
     public static IReadOnlyList<Move> List { get; } = [.. Kinds.SelectMany(kind => kind)];
 

@@ -16,6 +16,8 @@ internal sealed unsafe class Estate
     private readonly GrantReference[] _shaky;
     private readonly GrantReference[] _readOnly;
     private readonly GrantReference[] _foreign;
+    private readonly GrantReference[] _segmentPages;
+    private readonly int _firstSegmentPage;
     private readonly int _shakyPage;
     private readonly int _forbiddenPage;
     private readonly int _forbiddenPages;
@@ -26,6 +28,9 @@ internal sealed unsafe class Estate
         _firm = [.. Enumerable.Range(guest.AllocatePages(Many), Many).Select(page => guest.Grant(page, 0, writable: true))];
         _shakyPage = guest.AllocatePages(Many);
         _shaky = [.. Enumerable.Range(_shakyPage, Many).Select(page => guest.Grant(page, 0, writable: true))];
+
+        _firstSegmentPage = guest.AllocatePages(Few);
+        _segmentPages = [.. Enumerable.Range(_firstSegmentPage, Few).Select(page => guest.Grant(page, 0, writable: true))];
 
         // Nobody may write from here on, the pages that are granted for reading or to another domain among them.
         _forbiddenPages = 8 * Few;
@@ -42,6 +47,14 @@ internal sealed unsafe class Estate
     public GrantReference Shaky(Random random) => _shaky[random.Next(_shaky.Length)];
 
     public GrantReference ReadOnly(Random random) => _readOnly[random.Next(_readOnly.Length)];
+
+    /// <summary>The last request that has its segments in each of the pages for them.</summary>
+    public ulong[] SegmentUsers { get; } = new ulong[Few];
+
+    /// <summary>One of the pages for segments of indirect requests.</summary>
+    public GrantReference SegmentPage(int index) => _segmentPages[index];
+
+    public Span<BlkifSegment> SegmentsIn(int index) => new((void*)_guest.AddressOf(_firstSegmentPage + index), BlkifLimits.SegmentsPerIndirectPage);
 
     /// <summary>A reference under which this domain gets nothing.</summary>
     public GrantReference Bad(Random random) => random.Next(4) switch
@@ -71,7 +84,7 @@ internal sealed unsafe class Estate
     public bool TryRevokeAll()
     {
         bool all = true;
-        foreach (GrantReference reference in (GrantReference[])[.. _firm, .. _shaky, .. _readOnly, .. _foreign])
+        foreach (GrantReference reference in (GrantReference[])[.. _firm, .. _shaky, .. _segmentPages, .. _readOnly, .. _foreign])
             all &= _guest.TryRevoke(reference);
         return all;
     }

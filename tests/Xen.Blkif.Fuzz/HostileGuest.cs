@@ -72,7 +72,7 @@ internal sealed unsafe class HostileGuest
         if (!LetGo())
             return;
 
-        Queue = FrontendQueue.Create(Guest, 0, new FrontendOptions { Protocol = Setting.Protocol, RingPageOrder = Setting.RingPageOrder, Depth = 1 });
+        Queue = FrontendQueue.Create(Guest, 0, new FrontendOptions { Protocol = Setting.Protocol, RingPageOrder = Setting.RingPageOrder, Depth = 1, MaxIndirectSegments = 0 });
         _put = 0;
         _frozen = FrozenBytes(Queue);
         _misled = false;
@@ -80,6 +80,7 @@ internal sealed unsafe class HostileGuest
         for (int i = 0; i < Queue.RingReferences.Count; i++)
             Write($"ring-ref{Number(i)}", Queue.RingReferences[i].ToString());
         Write("event-channel", Number(Queue.Channel.Port));
+        Write("feature-persistent", Setting.SaysPersistent ? "1" : "0");
         Write("protocol", BlkifProtocols.NameOf(Setting.Protocol));
         Write("state", "3");
         IsOwedAnswers = Patience.Until(() => Toolstack.BackendState == "4");
@@ -127,6 +128,16 @@ internal sealed unsafe class HostileGuest
     {
         Queue!.PutDiscard(Ledger.Add((byte)BlkifOperation.Discard, ending), sector, sectors, flags);
         return Slot((uint)_put++);
+    }
+
+    /// <inheritdoc cref="Put"/>
+    /// <returns>The request's id.</returns>
+    public ulong PutIndirect(byte operation, Ending ending, ulong sector, int segments, GrantReference page)
+    {
+        ulong id = Ledger.Add((byte)BlkifOperation.Indirect, ending, operation);
+        Queue!.PutIndirect((BlkifOperation)operation, id, sector, (ushort)segments, page);
+        _put++;
+        return id;
     }
 
     /// <summary>Takes a slot, whose content the caller writes.</summary>

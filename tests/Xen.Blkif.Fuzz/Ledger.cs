@@ -43,6 +43,9 @@ internal sealed class Ledger(Findings findings)
         return id;
     }
 
+    /// <summary>Whether a request waits for its response.</summary>
+    public bool IsOpen(ulong id) => _open.ContainsKey(id);
+
     /// <summary>Looks at a response.</summary>
     public void Close(in FrontendCompletion response)
     {

@@ -8,7 +8,7 @@ namespace Xen.Blkif.Fuzz;
 internal sealed class Neighbour : IAsyncDisposable
 {
     private const int Length = 1 << 20;
-    private const int Block = 16 * 512;
+    private const int Block = 20 * 4096; // indirect requests too
 
     private readonly Findings _findings;
     private readonly MemoryTarget _disk = new(Length);
@@ -26,7 +26,7 @@ internal sealed class Neighbour : IAsyncDisposable
         _xen = xen;
         _seed = seed;
         _findings = findings;
-        _guest = xen.CreateGuest(id, 128);
+        _guest = xen.CreateGuest(id, 256);
         _thread = new Thread(Work) { IsBackground = true, Name = "neighbour" };
     }
 

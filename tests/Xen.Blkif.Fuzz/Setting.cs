@@ -1,3 +1,4 @@
+using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
 
 namespace Xen.Blkif.Fuzz;
@@ -19,7 +20,16 @@ internal enum TargetMood
 }
 
 /// <summary>What stays the same during an episode.</summary>
-internal sealed record Setting(BlkifProtocol Protocol, int RingPageOrder, TargetMood Mood, bool IsReadOnly, int SectorSize, int MaxRequests)
+internal sealed record Setting(
+    BlkifProtocol Protocol,
+    int RingPageOrder,
+    TargetMood Mood,
+    bool IsReadOnly,
+    int SectorSize,
+    int MaxRequests,
+    int MaxIndirectRequests,
+    GuestMemoryAccess GuestMemory,
+    bool SaysPersistent)
 {
     public bool TargetIsSound => Mood is TargetMood.Prompt or TargetMood.Late;
 
@@ -29,5 +39,8 @@ internal sealed record Setting(BlkifProtocol Protocol, int RingPageOrder, Target
         (TargetMood)random.Next(4),
         random.Next(8) == 0,
         random.Next(4) == 0 ? 4096 : 512,
-        random.Next(3) switch { 0 => 1, 1 => 5, _ => 0 });
+        random.Next(3) switch { 0 => 1, 1 => 5, _ => 0 },
+        random.Next(3),
+        (GuestMemoryAccess)random.Next(3),
+        random.Next(4) != 0);
 }

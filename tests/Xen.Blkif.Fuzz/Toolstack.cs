@@ -23,7 +23,16 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
 
     public void Attach()
     {
-        var options = new BackendOptions { DetachTimeout = TimeSpan.FromMilliseconds(1), MaxRequests = setting.MaxRequests, LoggerFactory = logs };
+        var options = new BackendOptions
+        {
+            DetachTimeout = TimeSpan.FromMilliseconds(1),
+            MaxRequests = setting.MaxRequests,
+            MaxIndirectRequests = setting.MaxIndirectRequests,
+            GuestMemory = setting.GuestMemory,
+            MaxPersistentGrants = 16, // fewer than it has, so that some have to go
+            PersistentGrantTimeout = TimeSpan.FromMilliseconds(20),
+            LoggerFactory = logs,
+        };
         logs.Allow();
         Task<BlockBackend> attaching = BlockBackend.AttachAsync(xen, guest.Id, HostileGuest.Vdev, target, options);
         if (Patience.Until(() => attaching.IsCompleted))

@@ -165,7 +165,7 @@ internal static unsafe class RequestMoves
         }
     }
 
-    private static bool HasRoom(HostileGuest guest) => guest.Queue is { Free: > 0 } && !guest.Ledger.IsSpoiled;
+    public static bool HasRoom(HostileGuest guest) => guest.Queue is { Free: > 0 } && !guest.Ledger.IsSpoiled;
 
     private static BlkifOperation Transfer(Random random) => random.Next(3) switch
     {
@@ -190,7 +190,7 @@ internal static unsafe class RequestMoves
         return segments;
     }
 
-    private static ulong Sector(HostileGuest guest, Random random, uint length)
+    public static ulong Sector(HostileGuest guest, Random random, uint length)
     {
         uint sector = (uint)random.Next((int)(Sectors - length) + 1);
         return sector - (sector % ((uint)guest.Setting.SectorSize / BlkifLimits.SectorSize));

@@ -88,6 +88,7 @@ internal sealed class GuestMemoryNegotiationTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-371")]
     public async Task A_guest_that_dies_leaves_nothing_mapped([Values] GuestMemoryAccess access)
     {
         await using var stage = new Stage();

@@ -85,6 +85,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-394")]
     public void The_same_grant_in_two_segments_and_in_two_requests_at_once_is_no_trouble()
     {
         var target = new ScriptedTarget(DiskLength);
@@ -105,6 +106,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-365")]
     public void A_bad_grant_at_any_position_fails_that_request_alone(
         [Values(BlkifOperation.Read, BlkifOperation.Write)] BlkifOperation operation, [Values(1, 11, 30)] int segments)
     {
@@ -125,6 +127,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-361")]
     public void A_hypervisor_that_fails_any_one_call_for_a_page_fails_at_most_that_request([Values(1, 11, 30)] int segments)
     {
         using QueuePair pair = Pair(new MemoryTarget(DiskLength));
@@ -158,6 +161,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-155")]
     public void What_a_guest_writes_into_a_page_of_segments_after_it_was_read_changes_nothing()
     {
         var target = new ScriptedTarget(DiskLength);
@@ -204,6 +208,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-396")]
     public void Pages_are_let_go_of_before_the_response_shows()
     {
         QueuePair? pair = null;
@@ -226,6 +231,7 @@ internal sealed class GuestMemoryTests(GuestMemoryAccess access)
     }
 
     [Test]
+    [Property("Advisory", "XSA-371")]
     public void Nothing_stays_mapped_when_the_engine_goes()
     {
         SimulatedGrantTable grants;

@@ -152,6 +152,7 @@ internal sealed class IndirectRequestTests(BlkifProtocol protocol)
     }
 
     [Test]
+    [Property("Advisory", "CVE-2013-2140")]
     public void A_read_only_disk_refuses_an_indirect_write_and_takes_an_indirect_read()
     {
         using var pair = new QueuePair(new ReadOnlyTarget(new MemoryTarget(DiskLength)), Options);
@@ -189,6 +190,7 @@ internal sealed class IndirectRequestTests(BlkifProtocol protocol)
 
     [TestCase(BlkifOperation.Read)]
     [TestCase(BlkifOperation.Write)]
+    [Property("Advisory", "XSA-365")]
     public void A_bad_grant_at_any_position_fails_that_request_alone_with_one_response(BlkifOperation operation)
     {
         using var pair = new QueuePair(new MemoryTarget(DiskLength), Options);
@@ -209,6 +211,7 @@ internal sealed class IndirectRequestTests(BlkifProtocol protocol)
     }
 
     [Test]
+    [Property("Advisory", "XSA-155")]
     public void A_page_of_segments_is_read_once_and_what_the_guest_writes_there_afterwards_changes_nothing()
     {
         int reads = 0;

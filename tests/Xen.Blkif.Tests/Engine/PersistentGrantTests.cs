@@ -22,6 +22,7 @@ internal sealed class PersistentGrantTests
     private long _now = 1000;
 
     [Test]
+    [Property("Advisory", "XSA-300")]
     public void No_more_pages_stay_than_are_allowed_and_all_requests_are_served([Values(0, 1, 4)] int most)
     {
         using QueuePair pair = Pair(most);

@@ -9,6 +9,10 @@ internal sealed class CheckedGrants(IGrantTable real, Action<GrantCopySegment> c
 
     public IGrantMapping MapRing(DomainId domain, ReadOnlySpan<GrantReference> references, IEventChannel channel) => real.MapRing(domain, references, channel);
 
+    public nint TryMap(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => real.TryMap(domain, references, writable);
+
+    public bool TryUnmap(nint address, int pages) => real.TryUnmap(address, pages);
+
     public bool Copy(Span<GrantCopySegment> segments)
     {
         Assert.That(segments.Length, Is.Positive, "a copy of nothing");

@@ -50,30 +50,6 @@ internal sealed class GrantTests
     }
 
     [Test]
-    public void XSA_394_a_page_may_be_in_two_segments_and_in_two_requests_at_once()
-    {
-        using var pair = new QueuePair(new MemoryTarget(1 << 20));
-        FrontendQueue queue = pair.Frontend;
-        new Random(1).NextBytes(queue.Buffer(0));
-        BlkifSegment[] twice = [new BlkifSegment(queue.GrantOf(0, 0), 0, 7), new BlkifSegment(queue.GrantOf(0, 0), 0, 7)];
-        queue.Put(BlkifOperation.Write, 0, 0, twice);
-        queue.Put(BlkifOperation.Write, 1, 16, twice);
-        pair.Run();
-        queue.Put(BlkifOperation.Read, 2, 0, [new BlkifSegment(queue.GrantOf(1, 0), 0, 7), new BlkifSegment(queue.GrantOf(1, 1), 0, 7)]);
-        queue.Put(BlkifOperation.Read, 3, 16, [new BlkifSegment(queue.GrantOf(1, 2), 0, 7), new BlkifSegment(queue.GrantOf(1, 3), 0, 7)]);
-        pair.Run();
-
-        for (int i = 0; i < 4; i++)
-        {
-            Assert.That(queue.TryTake(out FrontendCompletion response), Is.True);
-            Assert.That(response.Status, Is.EqualTo(BlkifStatus.Okay));
-            Assert.That(queue.Buffer(1).Slice(i * 4096, 4096).SequenceEqual(queue.Buffer(0)[..4096]), Is.True, $"copy {i}");
-        }
-
-        Assert.That(queue.TryTake(out _), Is.False);
-    }
-
-    [Test]
     public void XSA_448_a_request_without_segments_copies_nothing([Range(0, 7)] int operation)
     {
         int copies = 0;
