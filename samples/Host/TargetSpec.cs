@@ -1,3 +1,4 @@
+using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Samples.Host;
@@ -10,32 +11,39 @@ internal static class TargetSpec
     /// <summary>Opens a target.</summary>
     /// <param name="spec">A path, with or without <c>file:</c>, <c>aio:</c> or <c>raw:</c>; <c>memory:SIZE</c>; <c>null:SIZE</c>.</param>
     /// <param name="options">How a file is opened.</param>
+    /// <param name="sectorSize">The logical sector size that the guest is to see: 512, 4096, or null for that of the storage.</param>
     /// <exception cref="TargetException">It cannot be opened; the message says why.</exception>
-    public static IBlockTarget Open(string spec, FileTargetOptions options)
+    public static IBlockTarget Open(string spec, FileTargetOptions options, int? sectorSize = null)
     {
+        // Larger sectors are the storage's own business. Smaller ones than it has are made of them.
+        if (sectorSize > BlkifLimits.SectorSize)
+            options = options with { LogicalSectorSize = sectorSize };
+        int own = options.LogicalSectorSize ?? BlkifLimits.SectorSize;
         int colon = spec.IndexOf(':', StringComparison.Ordinal);
         string kind = colon < 0 ? "" : spec[..colon];
         string rest = spec[(colon + 1)..];
         IBlockTarget target = kind switch
         {
-            "memory" => InMemory(SizeOf(rest, spec), spec),
-            "null" => new NullTarget(SizeOf(rest, spec)),
+            "memory" => InMemory(SizeOf(rest, spec, own), own, spec),
+            "null" => new NullTarget(SizeOf(rest, spec, own), own),
 
             // The format is always raw: what a guest writes to its disk never decides it.
             "file" or "aio" or "raw" => FileTarget.Open(Named(rest, spec), options),
             _ => FileTarget.Open(Named(spec, spec), options),
         };
+        if (sectorSize < target.Info.LogicalSectorSize)
+            target = new Emulated512Target(target);
         return options.ReadOnly && !target.Info.ReadOnly ? new ReadOnlyTarget(target) : target;
     }
 
     /// <summary>Whether what is written is still there when the process is killed.</summary>
     public static bool OutlivesProcess(string spec) => !spec.StartsWith("memory:", StringComparison.Ordinal);
 
-    private static MemoryTarget InMemory(long size, string spec)
+    private static MemoryTarget InMemory(long size, int sectorSize, string spec)
     {
         try
         {
-            return new MemoryTarget(size);
+            return new MemoryTarget(size, sectorSize);
         }
         catch (OutOfMemoryException e)
         {
@@ -45,8 +53,8 @@ internal static class TargetSpec
 
     private static string Named(string path, string spec) => path.Length > 0 ? path : throw new TargetException($"'{spec}' names no file: a target is {Syntax}.");
 
-    private static long SizeOf(string text, string spec) =>
-        ByteSize.TryParse(text, out long size) && size > 0 && size % 512 == 0
+    private static long SizeOf(string text, string spec, int sectorSize) =>
+        ByteSize.TryParse(text, out long size) && size > 0 && size % sectorSize == 0
             ? size
-            : throw new TargetException($"'{spec}' has no size: write a multiple of 512 bytes such as 64M after the colon.");
+            : throw new TargetException($"'{spec}' has no size: write a multiple of {sectorSize} bytes such as 64M after the colon.");
 }

@@ -25,10 +25,12 @@ internal sealed class Disk : IAsyncDisposable
     {
         Disk disk = options.Target switch
         {
-            TargetKind.Null => new Disk(new NullTarget(options.Size), "a disk that forgets", null),
+            TargetKind.Null => new Disk(new NullTarget(options.Size, options.SectorSize), "a disk that forgets", null),
             TargetKind.Memory => await OpenMemoryAsync(options),
             _ => OpenFile(options),
         };
+        if (options.Emulates512)
+            disk = new Disk(new Emulated512Target(disk.Target), disk.Name, disk._temporary);
         return options.ReadOnly && !disk.Target.Info.ReadOnly
             ? new Disk(new ReadOnlyTarget(disk.Target), disk.Name, disk._temporary)
             : disk;
@@ -43,15 +45,16 @@ internal sealed class Disk : IAsyncDisposable
 
     private static Disk OpenFile(LoopbackOptions options)
     {
+        var sectors = new FileTargetOptions { LogicalSectorSize = options.SectorSize };
         if (options.Image is not null)
-            return new Disk(FileTarget.Open(options.Image, new FileTargetOptions { ReadOnly = options.ReadOnly || options.OnlyReads }), options.Image, null);
+            return new Disk(FileTarget.Open(options.Image, sectors with { ReadOnly = options.ReadOnly || options.OnlyReads }), options.Image, null);
 
         string path = Path.Combine(Path.GetTempPath(), $"xen-blkif-{Guid.NewGuid():N}.img");
         try
         {
             using (FileStream image = File.Create(path))
                 image.SetLength(options.Size);
-            FileTarget target = FileTarget.Open(path);
+            FileTarget target = FileTarget.Open(path, sectors);
 
             // Open is all that it needs to be: without a name it goes with the program, however that ends.
             if (OperatingSystem.IsWindows())
@@ -69,11 +72,11 @@ internal sealed class Disk : IAsyncDisposable
     private static async Task<Disk> OpenMemoryAsync(LoopbackOptions options)
     {
         if (options.Image is null)
-            return new Disk(new MemoryTarget(options.Size), "a disk in memory", null);
+            return new Disk(new MemoryTarget(options.Size, options.SectorSize), "a disk in memory", null);
 
         // Through the file target, so that a bad image meets the same sentence.
-        await using FileTarget image = FileTarget.Open(options.Image, new FileTargetOptions { ReadOnly = true, Workers = 0 });
-        var memory = new MemoryTarget(image.Info.Length);
+        await using FileTarget image = FileTarget.Open(options.Image, new FileTargetOptions { ReadOnly = true, Workers = 0, LogicalSectorSize = options.SectorSize });
+        var memory = new MemoryTarget(image.Info.Length, options.SectorSize);
         await using FileStream stream = File.Open(options.Image, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         byte[] chunk = new byte[1 << 20];
         for (long offset = 0; offset < image.Info.Length;)

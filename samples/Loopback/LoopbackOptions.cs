@@ -35,6 +35,12 @@ internal sealed record LoopbackOptions
 
     public TargetKind Target { get; init; }
 
+    /// <summary>The sector size of the disk, in bytes.</summary>
+    public int SectorSize { get; init; } = BlkifLimits.SectorSize;
+
+    /// <summary>Whether the frontend sees sectors of 512 bytes nevertheless.</summary>
+    public bool Emulates512 { get; init; }
+
     public bool ReadOnly { get; init; }
 
     public long Size { get; init; } = 64L << 20;

@@ -20,6 +20,8 @@ depth.Validators.Add(result => Range(result, 1, 512, depth.Name));
 var target = new Option<string>("--target") { Description = "What the disk is: a file, memory, or nothing at all.", DefaultValueFactory = _ => "file" };
 target.AcceptOnlyFromAmong("file", "memory", "null");
 var readOnly = new Option<bool>("--read-only") { Description = "Serve the disk read-only." };
+var sector = new Option<string>("--sector-size") { Description = "The sector size that the frontend sees; 512e makes sectors of 512 of such of 4096.", DefaultValueFactory = _ => "512" };
+sector.AcceptOnlyFromAmong("512", "512e", "4096");
 var size = new Option<string>("--size") { HelpName = "SIZE", Description = "The size of a disk without --image, such as 64M.", DefaultValueFactory = _ => "64M" };
 var bench = new Option<string>("--bench") { HelpName = "SECONDS", Description = "Measure for so long. Writing overwrites the disk." };
 var block = new Option<string>("--block-size") { HelpName = "SIZE", Description = "Bytes of each request of --bench, 512 to 128K.", DefaultValueFactory = _ => "4k" };
@@ -34,7 +36,7 @@ var root = new RootCommand("""
     Exit codes: 0 done and verified; 1 wrong data or a failed request; 2 options or files that cannot be used; 130 interrupted.
     """)
 {
-    image, import, export, protocol, order, depth, target, readOnly, size, bench, block, pattern, json,
+    image, import, export, protocol, order, depth, target, sector, readOnly, size, bench, block, pattern, json,
 };
 
 root.SetAction(async (arguments, cancellation) =>
@@ -89,6 +91,8 @@ LoopbackOptions Read(ParseResult arguments) => new()
     RingPageOrder = arguments.GetValue(order),
     Depth = arguments.GetValue(depth),
     Target = Enum.Parse<TargetKind>(arguments.GetValue(target)!, ignoreCase: true),
+    SectorSize = arguments.GetValue(sector) is "512" ? 512 : 4096,
+    Emulates512 = arguments.GetValue(sector) is "512e",
     ReadOnly = arguments.GetValue(readOnly),
     Size = SizeOf(arguments.GetValue(size)!, size.Name),
     BenchSeconds = SecondsOf(arguments),

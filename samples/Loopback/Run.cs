@@ -84,8 +84,10 @@ internal static class Run
             throw new UserException($"A ring of page order {options.RingPageOrder} has {slots} slots: --depth is at most that, or choose a larger --ring-page-order.");
         if (options.BlockSize % BlkifLimits.SectorSize != 0 || options.BlockSize > LargestBlock || options.BlockSize <= 0)
             throw new UserException($"--block-size is a multiple of 512, from 512 to {LargestBlock} (128k), the most that one request carries.");
-        if (options.Size <= 0 || options.Size % BlkifLimits.SectorSize != 0)
-            throw new UserException("--size is a multiple of 512 bytes, for example 64M.");
+        if (!options.Emulates512 && options.BlockSize % options.SectorSize != 0)
+            throw new UserException($"--block-size is a multiple of --sector-size, which is {options.SectorSize}.");
+        if (options.Size <= 0 || options.Size % options.SectorSize != 0)
+            throw new UserException($"--size is a multiple of {options.SectorSize} bytes, for example 64M.");
         foreach ((string option, string? path) in new[] { ("--image", options.Image), ("--import", options.Import), ("--export", options.Export) })
         {
             if (path is "")

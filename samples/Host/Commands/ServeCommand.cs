@@ -16,7 +16,7 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
-            MaxQueuesOption.Instance, GuestMemoryOption.Instance, BackendTypeOption.Instance,
+            SectorSizeOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -37,7 +37,9 @@ internal sealed class ServeCommand
             StateFolder = StatusFolder.TryMakeCurrent(logs),
             LoggerFactory = logs,
         };
-        await using var watcher = new BackendWatcher(xen, disk => Open(disk, logs), options);
+        int? sectorSize = arguments.GetValue(SectorSizeOption.Instance);
+        var file = new FileTargetOptions { Logger = logs.CreateLogger<FileTarget>() };
+        await using var watcher = new BackendWatcher(xen, disk => Open(disk, file, sectorSize), options);
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
         reload.Reads(watcher.RefreshSizes);
@@ -47,10 +49,10 @@ internal sealed class ServeCommand
         return ExitCode.Okay;
     }
 
-    private static IBlockTarget Open(OfferedDisk disk, ILoggerFactory logs)
+    private static IBlockTarget Open(OfferedDisk disk, FileTargetOptions file, int? sectorSize)
     {
         if (disk.IsInUse && !TargetSpec.OutlivesProcess(disk.Params))
             throw new TargetException($"What was in '{disk.Params}' is lost: the process that had it was killed.");
-        return TargetSpec.Open(disk.Params, new FileTargetOptions { ReadOnly = disk.IsReadOnly, Logger = logs.CreateLogger<FileTarget>() });
+        return TargetSpec.Open(disk.Params, file with { ReadOnly = disk.IsReadOnly }, sectorSize);
     }
 }

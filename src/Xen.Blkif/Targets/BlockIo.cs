@@ -16,6 +16,9 @@ public enum BlockIoKind : byte
 
     /// <summary>Give the range back; it then reads as zeros or as before.</summary>
     Discard,
+
+    /// <summary>Make all copies of the range unrecoverable. Asked for where <see cref="BlockTargetInfo.ErasesSecurely"/> offers it.</summary>
+    SecureDiscard,
 }
 
 /// <summary>A request to a target.</summary>
@@ -69,7 +72,9 @@ public readonly unsafe struct BlockIo
     /// <param name="slot">The number under which it is completed.</param>
     /// <param name="offset">The first byte on the target.</param>
     /// <param name="length">Bytes.</param>
-    public static BlockIo Discard(int slot, long offset, long length) => new(BlockIoKind.Discard, slot, offset, length, null, 0);
+    /// <param name="secure">Whether it is a <see cref="BlockIoKind.SecureDiscard"/>.</param>
+    public static BlockIo Discard(int slot, long offset, long length, bool secure = false) =>
+        new(secure ? BlockIoKind.SecureDiscard : BlockIoKind.Discard, slot, offset, length, null, 0);
 }
 
 /// <summary>A piece of memory, laid out as <c>struct iovec</c>.</summary>

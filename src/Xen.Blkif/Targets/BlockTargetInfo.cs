@@ -50,8 +50,17 @@ public sealed record BlockTargetInfo
             nameof(value), value, "A discard is cut into pieces of whole sectors, at least one.");
     } = 1L << 30;
 
-    /// <summary>The unit in which storage is given back, in bytes; a multiple of the logical sector size. A hint to the guest.</summary>
+    /// <summary>The unit in which storage is given back, in bytes; a multiple of the logical sector size. Discards are rounded inwards to whole units.</summary>
     public int DiscardGranularity { get; init; } = BlkifLimits.SectorSize;
+
+    /// <summary>Bytes from the start of the disk to the first such unit: less than one, a multiple of the logical sector size.</summary>
+    public int DiscardAlignment { get; init; }
+
+    /// <summary>
+    /// Whether a queue takes <see cref="BlockIoKind.SecureDiscard"/>, after which nobody can recover the data by any means. The guest is
+    /// offered it together with <see cref="Discard"/>, and not without.
+    /// </summary>
+    public bool ErasesSecurely { get; init; }
 
     /// <summary>What requests are checked against before the target gets them.</summary>
     /// <param name="maxIndirectSegments">As in <see cref="RequestLimits(ulong, int, bool, bool, bool, int)"/>.</param>
@@ -71,6 +80,11 @@ public sealed record BlockTargetInfo
         RequireMultiple(nameof(MaxDiscardLength), MaxDiscardLength);
         RequireMultiple(nameof(DiscardGranularity), DiscardGranularity);
         RequireMultiple(nameof(PhysicalSectorSize), PhysicalSectorSize);
+        if (DiscardAlignment < 0 || DiscardAlignment >= DiscardGranularity || DiscardAlignment % LogicalSectorSize != 0)
+        {
+            throw new InvalidOperationException(
+                $"A target's {nameof(DiscardAlignment)} is {DiscardAlignment}, which is not a multiple of the logical sector size of {LogicalSectorSize} bytes below the granularity of {DiscardGranularity}.");
+        }
     }
 
     private void RequireMultiple(string property, long value)

@@ -5,9 +5,22 @@ namespace Xen.Blkif.Targets;
 public sealed class NullTarget : IBlockTarget
 {
     /// <summary>Makes a disk.</summary>
-    /// <param name="length">Its size in bytes, a multiple of 512.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The size is not a positive multiple of 512.</exception>
-    public NullTarget(long length) => Info = new BlockTargetInfo(length) { Flush = Capability.Native, Discard = Capability.Native };
+    /// <param name="length">Its size in bytes, a multiple of the sector size.</param>
+    /// <param name="sectorSize">The logical sector size in bytes: 512, 1024, 2048 or 4096.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is not a positive multiple of 512, or the sector size is none of the four.</exception>
+    /// <exception cref="InvalidOperationException">The size is not a multiple of the sector size.</exception>
+    public NullTarget(long length, int sectorSize = 512)
+    {
+        Info = new BlockTargetInfo(length)
+        {
+            LogicalSectorSize = sectorSize,
+            PhysicalSectorSize = sectorSize,
+            Flush = Capability.Native,
+            Discard = Capability.Native,
+            DiscardGranularity = sectorSize,
+        };
+        Info.Validate();
+    }
 
     /// <inheritdoc/>
     public BlockTargetInfo Info { get; }

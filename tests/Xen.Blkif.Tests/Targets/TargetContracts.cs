@@ -10,9 +10,9 @@ internal sealed class MemoryTargetContract : WritableTargetContract
 
     protected override IBlockTarget Create(string folder, byte[] content) => Memory(content);
 
-    internal static MemoryTarget Memory(byte[] content)
+    internal static MemoryTarget Memory(byte[] content, int sectorSize = 512)
     {
-        var target = new MemoryTarget(content.Length);
+        var target = new MemoryTarget(content.Length, sectorSize);
         target.CopyFrom(0, content);
         return target;
     }
@@ -67,6 +67,35 @@ internal sealed class FaultTargetContract : WritableTargetContract
 
     protected override IBlockTarget Create(string folder, byte[] content) =>
         new FaultTarget(MemoryTargetContract.Memory(content), (in BlockIo _) => BlockStatus.Okay);
+}
+
+internal sealed class Emulated512OnMemoryContract : WritableTargetContract
+{
+    protected override IBlockTarget Create(string folder, byte[] content) =>
+        new ShorterTarget(new Emulated512Target(MemoryTargetContract.Memory(WholeBlocks(content), 4096)), content.Length);
+
+    internal static byte[] WholeBlocks(byte[] content) => [.. content, .. new byte[(4096 - (content.Length % 4096)) % 4096]];
+}
+
+[TestFixture(0)]
+[TestFixture(4)]
+internal sealed class Emulated512OnFileContract(int workers) : WritableTargetContract
+{
+    protected override IBlockTarget Create(string folder, byte[] content)
+    {
+        var options = new FileTargetOptions { Workers = workers, LogicalSectorSize = 4096 };
+        FileTarget file = FileTargetContract.Image(folder, Emulated512OnMemoryContract.WholeBlocks(content), options);
+        return new ShorterTarget(new Emulated512Target(file), content.Length);
+    }
+}
+
+internal sealed class Emulated512OnDelayContract : WritableTargetContract
+{
+    protected override IBlockTarget Create(string folder, byte[] content)
+    {
+        MemoryTarget memory = MemoryTargetContract.Memory(Emulated512OnMemoryContract.WholeBlocks(content), 4096);
+        return new ShorterTarget(new Emulated512Target(new DelayTarget(memory, TimeSpan.FromMilliseconds(1))), content.Length);
+    }
 }
 
 internal sealed class DelayTargetContract : WritableTargetContract

@@ -31,6 +31,11 @@ public abstract class AsyncBlockTarget : IBlockTarget
     /// <param name="length">Bytes, at most <see cref="BlockTargetInfo.MaxDiscardLength"/>.</param>
     public virtual ValueTask DiscardAsync(long offset, long length) => throw new NotSupportedException();
 
+    /// <summary>Makes all copies of a range unrecoverable. Called where <see cref="BlockTargetInfo.ErasesSecurely"/> offers it.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes, at most <see cref="BlockTargetInfo.MaxDiscardLength"/>.</param>
+    public virtual ValueTask SecureDiscardAsync(long offset, long length) => throw new NotSupportedException();
+
     /// <inheritdoc/>
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new AsyncQueue(this, depth, completions);
 

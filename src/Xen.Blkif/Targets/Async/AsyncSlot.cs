@@ -92,6 +92,8 @@ internal sealed class AsyncSlot
             return _target.FlushAsync();
         if (_io.Kind == BlockIoKind.Discard)
             return _target.DiscardAsync(_io.Offset, _io.Length);
+        if (_io.Kind == BlockIoKind.SecureDiscard)
+            return _target.SecureDiscardAsync(_io.Offset, _io.Length);
 
         Memory<byte> memory = _io.VectorCount == 1 ? _view.PointAt(_io.Vectors[0].Address, (int)_io.Length) : Gather();
         return _io.Kind == BlockIoKind.Read ? _target.ReadAsync(_io.Offset, memory) : _target.WriteAsync(_io.Offset, memory);

@@ -41,7 +41,7 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
                 return BlockStatus.Okay;
 
             default:
-                return file.TryPunchHole(io.Offset, io.Length) ? BlockStatus.Okay : BlockStatus.NotSupported;
+                return file.TryDiscard(io.Offset, io.Length, erase: io.Kind == BlockIoKind.SecureDiscard) ? BlockStatus.Okay : BlockStatus.NotSupported;
         }
     }
 

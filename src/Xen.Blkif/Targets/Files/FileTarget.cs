@@ -1,20 +1,24 @@
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets.Files;
 
 namespace Xen.Blkif.Targets;
 
 /// <summary>A disk in a file: a raw image, sector after sector, or a block device.</summary>
 /// <remarks>
-/// A flush is an <c>fsync</c>. A discard punches a hole where the system and the file system can (Linux: ext4, xfs, btrfs, tmpfs), else the
-/// guest is not offered it. The content never decides the format (CVE-2008-1945). The file is locked against other programs that ask.
+/// A flush is an <c>fsync</c>. A discard punches a hole where the system and the file system can (Linux: ext4, xfs, btrfs, tmpfs), or is the
+/// block device's own where it has one, else the guest is not offered it; a secure one is offered where a device erases. The content never decides the format (CVE-2008-1945). The file is locked against other programs that ask.
 /// </remarks>
 public sealed class FileTarget : IBlockTarget
 {
     // How .NET reports that a lock is held: EWOULDBLOCK of flock, and ERROR_SHARING_VIOLATION of Windows.
     private const int WouldBlock = 11;
     private const int SharingViolation = unchecked((int)0x8007_0020);
+
+    // What file systems allocate, and what is written to a disk at once, as good as everywhere.
+    private const int FileBlock = 4096;
 
     private readonly PositionalFile _file;
     private readonly FileTargetOptions _options;
@@ -28,17 +32,17 @@ public sealed class FileTarget : IBlockTarget
         _file = file;
         _options = options;
         ILogger logger = options.Logger ?? NullLogger.Instance;
+        int sectorSize = options.LogicalSectorSize ?? file.Device?.LogicalSectorSize ?? BlkifLimits.SectorSize;
         _io = new FileIo(path, file, logger);
-        _length = new FileLength(path, file, options.LogicalSectorSize, logger);
-        _info = new BlockTargetInfo(_length.Read())
+        _length = new FileLength(path, file, sectorSize, logger);
+        var info = new BlockTargetInfo(_length.Read())
         {
             ReadOnly = options.ReadOnly,
-            LogicalSectorSize = options.LogicalSectorSize,
-            PhysicalSectorSize = Math.Max(4096, options.LogicalSectorSize),
+            LogicalSectorSize = sectorSize,
+            PhysicalSectorSize = file.Device is null ? FileBlock : Math.Max(file.Device.PhysicalSectorSize, sectorSize),
             Flush = Capability.Native,
-            Discard = CanPunchHoles(file, options) ? Capability.Native : Capability.None,
-            DiscardGranularity = 4096,
         };
+        _info = options.ReadOnly ? info : WithDiscards(info, file);
     }
 
     /// <summary>The file, as it was named.</summary>
@@ -68,7 +72,7 @@ public sealed class FileTarget : IBlockTarget
         options ??= new FileTargetOptions();
         if ((uint)options.Workers > 64)
             throw new ArgumentOutOfRangeException(nameof(options), options.Workers, "A queue has 0 to 64 worker threads.");
-        if (options.LogicalSectorSize is not (512 or 1024 or 2048 or 4096))
+        if (options.LogicalSectorSize is not (null or 512 or 1024 or 2048 or 4096))
             throw new ArgumentOutOfRangeException(nameof(options), options.LogicalSectorSize, "A logical sector size is 512, 1024, 2048 or 4096 bytes.");
 
         PositionalFile file = OpenFile(path, options.ReadOnly);
@@ -120,14 +124,30 @@ public sealed class FileTarget : IBlockTarget
         }
     }
 
-    // Asked of the file itself, at its very end and beyond what a disk has there, so that nothing of it changes.
-    private static bool CanPunchHoles(PositionalFile file, FileTargetOptions options)
+    private static BlockTargetInfo WithDiscards(BlockTargetInfo info, PositionalFile file)
     {
-        if (options.ReadOnly || !RuntimeInformation.IsOSPlatform(OSPlatform.Linux))
+        if (file.Device is not { } device)
+            return info with { Discard = CanPunchHoles(file) ? Capability.Native : Capability.None, DiscardGranularity = FileBlock };
+
+        // The device's own units are whole ones of its own sectors, which need not be those that the guest sees.
+        bool fits = device.Discards.Granularity % info.LogicalSectorSize == 0 && device.Discards.Alignment % info.LogicalSectorSize == 0;
+        return info with
+        {
+            Discard = device.CanDiscard ? Capability.Native : Capability.None,
+            DiscardGranularity = fits ? device.Discards.Granularity : info.LogicalSectorSize,
+            DiscardAlignment = fits ? device.Discards.Alignment : 0,
+            ErasesSecurely = device.CanErase,
+        };
+    }
+
+    // Asked of the file itself, at its very end and beyond what a disk has there, so that nothing of it changes.
+    private static bool CanPunchHoles(PositionalFile file)
+    {
+        if (!RuntimeInformation.IsOSPlatform(OSPlatform.Linux))
             return false;
         try
         {
-            return file.TryPunchHole(file.Length, 4096);
+            return file.TryPunchHole(file.Length, FileBlock);
         }
         catch (IOException)
         {

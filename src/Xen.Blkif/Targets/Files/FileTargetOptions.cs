@@ -14,8 +14,11 @@ public sealed record FileTargetOptions
     /// </summary>
     public int Workers { get; init; } = 4;
 
-    /// <summary>The logical sector size that the guest sees, in bytes: 512, 1024, 2048 or 4096.</summary>
-    public int LogicalSectorSize { get; init; } = 512;
+    /// <summary>
+    /// The logical sector size that the guest sees, in bytes: 512, 1024, 2048 or 4096. With <see langword="null"/> that of the block device,
+    /// and 512 for a file.
+    /// </summary>
+    public int? LogicalSectorSize { get; init; }
 
     /// <summary>Hears of failed I/O, with the file, the place and the system's reason.</summary>
     public ILogger? Logger { get; init; }

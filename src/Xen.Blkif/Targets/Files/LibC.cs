@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace Xen.Blkif.Targets.Files;
 
@@ -29,6 +30,31 @@ internal static unsafe class LibC
 
     [DllImport("libc", EntryPoint = "pwritev64", SetLastError = true)]
     public static extern nint WriteMany(SafeHandle file, IoVector* vectors, int count, long offset);
+
+    [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static extern int Control(SafeHandle file, nuint request, void* argument);
+
+    /// <summary>The folder of an open block device in sysfs; null where the kernel does not say.</summary>
+    public static string? DeviceFolder(SafeHandle file)
+    {
+        // The layout of struct statx is the same everywhere, unlike that of struct stat.
+        const int EmptyPath = 0x1000, MajorOffset = 0x80, MinorOffset = 0x84, Length = 0x100, LongestPath = 4096;
+        byte* status = stackalloc byte[Length];
+        byte nothing = 0;
+        if (Status(file, &nothing, EmptyPath, 0, status) != 0)
+            return null;
+
+        byte[] link = Encoding.ASCII.GetBytes($"/sys/dev/block/{*(uint*)(status + MajorOffset)}:{*(uint*)(status + MinorOffset)}\0");
+        byte* path = stackalloc byte[LongestPath];
+        fixed (byte* name = link)
+            return RealPath(name, path) == null ? null : Marshal.PtrToStringAnsi((nint)path);
+    }
+
+    [DllImport("libc", EntryPoint = "statx", SetLastError = true)]
+    private static extern int Status(SafeHandle folder, byte* path, int flags, uint mask, byte* status);
+
+    [DllImport("libc", EntryPoint = "realpath", SetLastError = true)]
+    private static extern byte* RealPath(byte* path, byte* resolved);
 
 #if NETSTANDARD
     [DllImport("libc", EntryPoint = "pread64", SetLastError = true)]

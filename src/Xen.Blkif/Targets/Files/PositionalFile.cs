@@ -23,7 +23,11 @@ internal sealed partial class PositionalFile : IDisposable
 #else
         _handle = File.OpenHandle(path, FileMode.Open, access, share, FileOptions.RandomAccess);
 #endif
+        Device = BlockDevice.Of(_handle);
     }
+
+    /// <summary>What it is where it is a block device, else null.</summary>
+    public BlockDevice? Device { get; }
 
     /// <summary>The size in bytes, of a block device too.</summary>
     public long Length =>
@@ -47,6 +51,15 @@ internal sealed partial class PositionalFile : IDisposable
             offset += done;
         }
     }
+
+    /// <summary>Gives a range back to the device or the file system.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="erase">Whether the data is to be unrecoverable, which only devices can do.</param>
+    /// <returns>False where it cannot, and nothing was done.</returns>
+    /// <exception cref="IOException">The storage failed.</exception>
+    public bool TryDiscard(long offset, long length, bool erase) =>
+        Device is null ? !erase && TryPunchHole(offset, length) : Device.TryDiscard(offset, length, erase);
 
     /// <summary>Gives a range back to the file system.</summary>
     /// <returns>False where the file system cannot, and nothing was done.</returns>

@@ -10,7 +10,7 @@ public sealed class ReadOnlyTarget : IBlockTarget
     public ReadOnlyTarget(IBlockTarget inner) => _inner = inner;
 
     /// <inheritdoc/>
-    public BlockTargetInfo Info => _inner.Info with { ReadOnly = true, Discard = Capability.None };
+    public BlockTargetInfo Info => _inner.Info with { ReadOnly = true, Discard = Capability.None, ErasesSecurely = false };
 
     /// <inheritdoc/>
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(_inner.OpenQueue(depth, completions));
@@ -21,6 +21,6 @@ public sealed class ReadOnlyTarget : IBlockTarget
     private sealed class Queue(IBlockQueue inner) : QueueDecorator(inner)
     {
         public override BlockStatus Submit(in BlockIo io) =>
-            io.Kind is BlockIoKind.Write or BlockIoKind.Discard ? BlockStatus.Error : Inner.Submit(io);
+            io.Kind is BlockIoKind.Write or BlockIoKind.Discard or BlockIoKind.SecureDiscard ? BlockStatus.Error : Inner.Submit(io);
     }
 }
