@@ -35,6 +35,33 @@ internal sealed class TargetSpecTests
         Assert.That(target.Info.ReadOnly, Is.True);
     }
 
+    [TestCase(null, 512)]
+    [TestCase(512, 512)]
+    [TestCase(4096, 4096)]
+    public async Task The_guest_sees_the_sector_size_that_was_asked_for(int? asked, int seen)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.PathOf("disk.img");
+        await File.WriteAllBytesAsync(path, new byte[8192]);
+        foreach (string spec in new[] { path, "memory:1M", "null:1M" })
+        {
+            await using IBlockTarget target = TargetSpec.Open(spec, new FileTargetOptions(), asked);
+            Assert.That(target.Info.LogicalSectorSize, Is.EqualTo(seen), spec);
+        }
+    }
+
+    [Test]
+    public async Task Smaller_sectors_than_the_storage_has_are_made_of_its_own()
+    {
+        await using IBlockTarget target = TargetSpec.Open("memory:1M", new FileTargetOptions { LogicalSectorSize = 4096 }, 512);
+        Assert.That(target, Is.TypeOf<Emulated512Target>());
+        Assert.That((target.Info.LogicalSectorSize, target.Info.PhysicalSectorSize), Is.EqualTo((512, 4096)));
+    }
+
+    [Test]
+    public void A_size_has_whole_sectors() =>
+        Assert.That(() => TargetSpec.Open("memory:512", new FileTargetOptions(), 4096), Throws.TypeOf<TargetException>().With.Message.Contains("multiple of 4096"));
+
     [TestCase("memory:", "no size")]
     [TestCase("memory:0", "no size")]
     [TestCase("memory:100", "multiple of 512")]

@@ -110,6 +110,13 @@ internal sealed class LoopbackTests
     }
 
     [Test]
+    public async Task Disks_of_every_sector_size_verify([Values("512", "512e", "4096")] string size, [Values("file", "memory")] string target)
+    {
+        Tool.Result result = await Tool.LoopbackAsync("--sector-size", size, "--target", target, "--size", "4M");
+        Assert.That(result.ExitCode, Is.Zero, result.Output + result.Errors);
+    }
+
+    [Test]
     public async Task The_smallest_disk_verifies_too()
     {
         Tool.Result result = await Tool.LoopbackAsync("--size", "512");
@@ -121,7 +128,7 @@ internal sealed class LoopbackTests
     {
         Tool.Result result = await Tool.LoopbackAsync("--help");
         Assert.That(result.ExitCode, Is.Zero);
-        foreach (string option in new[] { "image", "import", "export", "protocol", "ring-page-order", "depth", "target", "read-only", "bench", "block-size", "pattern", "json" })
+        foreach (string option in new[] { "image", "import", "export", "protocol", "ring-page-order", "depth", "target", "sector-size", "read-only", "bench", "block-size", "pattern", "json" })
             Assert.That(result.Output, Does.Contain("--" + option));
     }
 
@@ -140,6 +147,8 @@ internal sealed class LoopbackTests
         yield return Misuse("an image of nothing", ["--image", "{disk}", "--target", "null"], "--target null");
         yield return Misuse("too deep", ["--depth", "64"], "32 slots", "--ring-page-order");
         yield return Misuse("no such order", ["--ring-page-order", "5"], "0 to 4");
+        yield return Misuse("a block that is no sector", ["--bench", "1", "--sector-size", "4096", "--block-size", "512"], "--sector-size", "4096");
+        yield return Misuse("a size that is no sector", ["--sector-size", "4096", "--size", "512"], "--size", "4096");
         yield return Misuse("no such layout", ["--protocol", "vax"], "vax", "x86_32");
         yield return Misuse("no such option", ["--frobnicate"], "--frobnicate");
         yield return Misuse("a block too large", ["--bench", "1", "--block-size", "256k"], "131072");

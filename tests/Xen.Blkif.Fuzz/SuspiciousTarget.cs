@@ -27,6 +27,7 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
         Flush = Capability.Native,
         Discard = setting.IsReadOnly ? Capability.None : Capability.Native,
         MaxDiscardLength = LongestDiscard,
+        ErasesSecurely = !setting.IsReadOnly,
     };
 
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(this, depth, completions);
@@ -54,7 +55,7 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
         }
 
         findings.Check(
-            io.Kind == BlockIoKind.Discard ? io.VectorCount == 0 && io.Length <= LongestDiscard : total == io.Length, $"the target was given a {io.Kind} whose vectors do not add up");
+            io.Kind is BlockIoKind.Discard or BlockIoKind.SecureDiscard ? io.VectorCount == 0 && io.Length <= LongestDiscard : total == io.Length, $"the target was given a {io.Kind} whose vectors do not add up");
     }
 
     private BlockStatus Do(in BlockIo io)

@@ -11,9 +11,9 @@ namespace Xen.Blkif.Backend;
 internal sealed class BackendNodes(IXenStore store, DevicePaths paths)
 {
     /// <summary>Says what the disk is and can do, and waits for the frontend: whoever sees the state sees all of the offer.</summary>
-    public void Offer(BlockTargetInfo info, BackendOptions options) => Change(access =>
+    public void Offer(BlockTargetInfo info, ToolstackTerms terms, BackendOptions options) => Change(access =>
     {
-        FeaturePublisher.Write(access, paths, info, options);
+        FeaturePublisher.Write(access, paths, info, terms, options);
         access.Write(paths.InBackend("hotplug-status"), "connected");
         access.Remove(paths.InBackend("hotplug-error"));
         paths.RemoveError(access);

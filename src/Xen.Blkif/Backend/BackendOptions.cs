@@ -119,10 +119,10 @@ public sealed record BackendOptions
             : throw new ArgumentOutOfRangeException(nameof(value), value, "A page that no request uses stays mapped for up to a day, or for ever.");
     } = EngineSettings.DefaultPersistentGrantTimeout;
 
-    /// <summary>Whether the guest is offered discards, where the target can do them.</summary>
+    /// <summary>Whether the guest is offered discards, where the target can do them and the toolstack's <c>discard-enable</c> is not 0.</summary>
     public bool AllowsDiscard { get; init; } = true;
 
-    /// <summary>Whether the guest is to see a CD-ROM drive. Its target is read-only then, or should be.</summary>
+    /// <summary>Whether the guest is to see a CD-ROM drive, also where the toolstack does not say so. Its target is read-only then, or should be.</summary>
     public bool IsCdrom { get; init; }
 
     /// <summary>
@@ -131,6 +131,9 @@ public sealed record BackendOptions
     /// has asked for is lost then with the process.
     /// </summary>
     public string? StateFolder { get; init; }
+
+    /// <summary>Whether the guest is to see a drive with a medium that can be taken out, as a CD-ROM drive is, also where the toolstack does not say so.</summary>
+    public bool IsRemovable { get; init; }
 
     /// <summary>How long a frontend gets to let go of its disk when the device is disposed: up to a day, or infinite.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative, or longer.</exception>

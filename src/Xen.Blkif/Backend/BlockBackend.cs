@@ -87,7 +87,7 @@ public sealed class BlockBackend : IAsyncDisposable
         try
         {
             if (journal is not { WasLeft: true } || !DeviceNodes.AreThere(xen.Store, paths))
-                DeviceNodes.Create(xen, paths, guest, device, target.Info, options.IsCdrom);
+                DeviceNodes.Create(xen, paths, guest, device, target.Info, options);
         }
         catch
         {

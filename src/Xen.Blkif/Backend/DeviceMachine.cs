@@ -56,7 +56,7 @@ internal sealed class DeviceMachine
         _nodes = new BackendNodes(xen.Store, paths);
         _guest = guest;
         _target = target;
-        _disk = new DiskDescription(target, options, log);
+        _disk = new DiskDescription(target, log);
         _options = options;
         _name = name;
         _log = log;
@@ -90,8 +90,7 @@ internal sealed class DeviceMachine
         if (frontend is null || online is null)
             return false;
 
-        // As all backends read it: the disk is writable only where the mode says so.
-        _disk.IsReadOnly = _xen.Store.Read(_paths.InBackend("mode"))?.IndexOf('w') is not >= 0;
+        _disk.Terms = ToolstackTerms.Read(_xen.Store, _paths, _options);
 
         try
         {
@@ -219,7 +218,7 @@ internal sealed class DeviceMachine
         if (_state == XenbusState.InitWait)
             return;
         _journal?.Forget();
-        _nodes.Offer(_disk.Read(), _options);
+        _nodes.Offer(_disk.Read(), _disk.Terms, _options);
         _disk.NoteTold();
         Note(XenbusState.InitWait);
     }

@@ -9,7 +9,7 @@ internal static class DeviceNodes
 {
     /// <summary>Makes them in one transaction: a backend that saw one half without the other would take the device for gone.</summary>
     /// <exception cref="HypervisorException">The guest does not exist, or has such a disk already.</exception>
-    public static void Create(IXenHost xen, DevicePaths paths, DomainId guest, VirtualDevice device, BlockTargetInfo info, bool isCdrom) =>
+    public static void Create(IXenHost xen, DevicePaths paths, DomainId guest, VirtualDevice device, BlockTargetInfo info, BackendOptions options) =>
         xen.Store.Transact(store =>
         {
             if (store.Read($"/local/domain/{guest}") is null)
@@ -27,16 +27,17 @@ internal static class DeviceNodes
             store.Write(paths.Frontend, "");
             store.SetPermissions(paths.Frontend, guest, XenStorePermission.None, new XenStoreEntry(xen.Domain, XenStorePermission.ReadWrite));
 
-            string type = isCdrom ? "cdrom" : "disk";
+            string type = options.IsCdrom ? "cdrom" : "disk";
             string number = device.Number.ToString(CultureInfo.InvariantCulture);
             store.Write(paths.InBackend("frontend"), paths.Frontend);
             store.Write(paths.InBackend("frontend-id"), guest.ToString());
             store.Write(paths.InBackend("online"), "1");
-            store.Write(paths.InBackend("removable"), isCdrom ? "1" : "0");
+            store.Write(paths.InBackend("removable"), options.IsCdrom || options.IsRemovable ? "1" : "0");
             store.Write(paths.InBackend("bootable"), "1");
             store.Write(paths.InBackend("dev"), device.Name);
             store.Write(paths.InBackend("mode"), info.ReadOnly ? "r" : "w");
             store.Write(paths.InBackend("device-type"), type);
+            store.Write(paths.InBackend("discard-enable"), options.AllowsDiscard ? "1" : "0");
             store.Write(paths.InBackend("state"), XenbusState.Initialising.ToText());
 
             store.Write(paths.InFrontend("backend"), paths.Backend);

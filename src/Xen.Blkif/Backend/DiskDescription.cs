@@ -8,22 +8,22 @@ namespace Xen.Blkif.Backend;
 /// Read with each offer. From then on only the length may become another, and only when somebody asks for it to be read again. Used by the
 /// device's own flow alone, but for <see cref="AskForLength"/>.
 /// </remarks>
-internal sealed class DiskDescription(IBlockTarget target, BackendOptions options, BackendLog log)
+internal sealed class DiskDescription(IBlockTarget target, BackendLog log)
 {
     private BlockTargetInfo? _info;
     private long _toldLength;
     private int _lengthAsked;
 
-    /// <summary>Whether the toolstack lets the guest read and no more.</summary>
-    public bool IsReadOnly { get; set; }
+    /// <summary>What the toolstack says of the disk.</summary>
+    public ToolstackTerms Terms { get; set; } = new(IsReadOnly: true, AllowsDiscard: false, IsCdrom: false, IsRemovable: false);
 
     /// <summary>What the guest is told, and what the last reading gave.</summary>
     public BlockTargetInfo Info
     {
         get
         {
-            BlockTargetInfo info = IsReadOnly ? _info! with { ReadOnly = true } : _info!;
-            return IsReadOnly || !options.AllowsDiscard ? info with { Discard = Capability.None } : info;
+            BlockTargetInfo info = Terms.IsReadOnly ? _info! with { ReadOnly = true } : _info!;
+            return Terms.IsReadOnly || !Terms.AllowsDiscard ? info with { Discard = Capability.None } : info;
         }
     }
 

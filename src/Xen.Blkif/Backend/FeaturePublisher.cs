@@ -22,7 +22,7 @@ internal static class FeaturePublisher
         "feature-discard", "discard-granularity", "discard-alignment", "discard-secure", "feature-max-indirect-segments",
     ];
 
-    public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, BackendOptions options)
+    public static void Write(IXenStoreAccess store, DevicePaths paths, BlockTargetInfo info, ToolstackTerms terms, BackendOptions options)
     {
         foreach (string key in Optional)
             store.Remove(paths.InBackend(key));
@@ -39,14 +39,14 @@ internal static class FeaturePublisher
         {
             Put("feature-discard", 1);
             Put("discard-granularity", info.DiscardGranularity);
-            Put("discard-alignment", 0);
-            Put("discard-secure", 0);
+            Put("discard-alignment", info.DiscardAlignment);
+            Put("discard-secure", info.ErasesSecurely ? 1 : 0);
         }
 
         WriteSectors(store, paths, info.Length / BlkifLimits.SectorSize);
         Put("sector-size", info.LogicalSectorSize);
         Put("physical-sector-size", info.PhysicalSectorSize);
-        Put("info", (info.ReadOnly ? ReadOnlyInfo : 0) | (options.IsCdrom ? CdromInfo | RemovableInfo : 0));
+        Put("info", (terms.IsCdrom ? CdromInfo : 0) | (terms.IsRemovable ? RemovableInfo : 0) | (info.ReadOnly ? ReadOnlyInfo : 0));
 
         void Put(string key, long value) => store.Write(paths.InBackend(key), value.ToString(CultureInfo.InvariantCulture));
     }

@@ -26,6 +26,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly EngineLog _log;
     private readonly Func<long> _clock;
     private readonly RingJournal? _journal;
+    private readonly DiscardUnits _discardUnits;
     private readonly long _maxDiscard;
 
     // The requests of this pass, by slot: taken and to be started; done and to be answered.
@@ -53,7 +54,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _target = settings.Target.OpenQueue(slots, _inbox);
-        _maxDiscard = settings.Target.Info.MaxDiscardLength;
+        _discardUnits = new DiscardUnits(settings.Target.Info.DiscardGranularity, settings.Target.Info.DiscardAlignment);
+        _maxDiscard = _discardUnits.WholeUnits(settings.Target.Info.MaxDiscardLength);
         _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
         _clock = settings.Clock;
         _guest = new GuestBuffers(settings, _log, slots, indirect);

@@ -52,7 +52,14 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void Run(int index)
     {
         RequestSlot* slot = _pool.Slot(index);
-        BlockStatus status;
+        BlockStatus status = BlockStatus.Okay;
+        if (slot->Kind == BlockRequestKind.Discard && slot->Length == 0)
+        {
+            // It had no whole unit in it: nothing can be given back.
+            Finish(index, slot, status);
+            return;
+        }
+
         do
         {
             status = Submit(index, slot);
@@ -80,6 +87,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             BlockRequestKind.Read => BlockIo.Transfer(BlockIoKind.Read, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
             BlockRequestKind.Write => BlockIo.Transfer(BlockIoKind.Write, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
             BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
+            BlockRequestKind.SecureDiscard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard), secure: true),
             _ => BlockIo.Flush(index),
         };
 
@@ -113,6 +121,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 return true;
 
             case BlockRequestKind.Discard:
+            case BlockRequestKind.SecureDiscard:
                 long piece = Math.Min(slot->Length, _maxDiscard);
                 slot->Offset += piece;
                 slot->Length -= piece;
@@ -130,7 +139,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
 
             // A transfer is always supported; a target that says otherwise failed.
-            bool optional = slot->Kind is BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite or BlockRequestKind.Discard;
+            bool optional = slot->Kind is not (BlockRequestKind.Read or BlockRequestKind.Write);
             slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
         }
 

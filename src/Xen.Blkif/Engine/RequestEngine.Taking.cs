@@ -82,6 +82,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->Length = slot->TotalLength = (long)request.SectorCount * BlkifLimits.SectorSize;
         if (request.SegmentCount > 0)
             _guest.Attach(index, slot);
+        if (slot->Kind == BlockRequestKind.Discard)
+            slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
     }
 
     private void Refuse(RequestSlot* slot, TRequest* copy)

@@ -17,6 +17,9 @@ public enum BlockRequestKind : byte
 
     /// <summary>Discards <see cref="BlockRequest.SectorCount"/> sectors.</summary>
     Discard,
+
+    /// <summary>Discards <see cref="BlockRequest.SectorCount"/> sectors so that nobody can recover them.</summary>
+    SecureDiscard,
 }
 
 /// <summary>A request that has passed every check: inside the disk, aligned, allowed, its segments inside their pages.</summary>

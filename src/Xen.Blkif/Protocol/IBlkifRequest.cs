@@ -21,6 +21,9 @@ public interface IBlkifRequest
     /// <summary>The sectors of a discard, in units of 512 bytes.</summary>
     ulong DiscardSectorCount { get; }
 
+    /// <summary>The flags of a discard, any byte.</summary>
+    byte DiscardFlags { get; }
+
     /// <summary>What an indirect request means, any byte.</summary>
     byte IndirectOperation { get; }
 

@@ -59,9 +59,15 @@ public sealed class RequestLimits
     /// <summary>The most segments of an indirect request; 0 where none is supported.</summary>
     public int MaxIndirectSegments { get; }
 
+    /// <summary>Whether discards that make data unrecoverable are supported.</summary>
+    public bool SecureDiscard { get; init; }
+
     /// <summary>The same for a disk of another size.</summary>
     /// <param name="sectors">Its size in units of 512 bytes.</param>
-    public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard, MaxIndirectSegments);
+    public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard, MaxIndirectSegments)
+    {
+        SecureDiscard = SecureDiscard,
+    };
 
     /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>
     internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;

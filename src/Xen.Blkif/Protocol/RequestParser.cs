@@ -152,13 +152,16 @@ public static class RequestParser
     private static Refusal ParseDiscard<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
         where TRequest : unmanaged, IBlkifRequest
     {
-        if (!limits.Discard)
+        // Linux ignores the flag where it did not offer it. To say that data is beyond recovery that is not would be a lie.
+        bool isSecure = (copy.DiscardFlags & BlkifLimits.SecureDiscard) != 0;
+        if (!limits.Discard || (isSecure && !limits.SecureDiscard))
             return Refusal.UnsupportedOperation;
         if (limits.ReadOnly)
             return Refusal.ReadOnly;
 
         ulong count = copy.DiscardSectorCount;
-        return count == 0 ? Refusal.Empty : Finish(ref request, limits, BlockRequestKind.Discard, copy.SectorNumber, count, 0);
+        BlockRequestKind kind = isSecure ? BlockRequestKind.SecureDiscard : BlockRequestKind.Discard;
+        return count == 0 ? Refusal.Empty : Finish(ref request, limits, kind, copy.SectorNumber, count, 0);
     }
 
     private static Refusal Finish(

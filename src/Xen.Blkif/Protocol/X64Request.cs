@@ -40,6 +40,8 @@ public struct X64Request : IBlkifRequest
 
     readonly ulong IBlkifRequest.DiscardSectorCount => Unsafe.As<X64Request, X64DiscardRequest>(ref Unsafe.AsRef(in this)).SectorCount;
 
+    readonly byte IBlkifRequest.DiscardFlags => Unsafe.As<X64Request, X64DiscardRequest>(ref Unsafe.AsRef(in this)).Flags;
+
     readonly byte IBlkifRequest.IndirectOperation => Indirect(ref Unsafe.AsRef(in this)).IndirectOperation;
 
     readonly int IBlkifRequest.IndirectSegmentCount => Indirect(ref Unsafe.AsRef(in this)).SegmentCount;

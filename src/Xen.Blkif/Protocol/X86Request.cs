@@ -40,6 +40,8 @@ public struct X86Request : IBlkifRequest
 
     readonly ulong IBlkifRequest.DiscardSectorCount => Unsafe.As<X86Request, X86DiscardRequest>(ref Unsafe.AsRef(in this)).SectorCount;
 
+    readonly byte IBlkifRequest.DiscardFlags => Unsafe.As<X86Request, X86DiscardRequest>(ref Unsafe.AsRef(in this)).Flags;
+
     readonly byte IBlkifRequest.IndirectOperation => Indirect(ref Unsafe.AsRef(in this)).IndirectOperation;
 
     readonly int IBlkifRequest.IndirectSegmentCount => Indirect(ref Unsafe.AsRef(in this)).SegmentCount;

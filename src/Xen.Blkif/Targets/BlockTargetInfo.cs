@@ -70,7 +70,10 @@ public sealed record BlockTargetInfo
         ReadOnly,
         Flush != Capability.None,
         Discard != Capability.None,
-        maxIndirectSegments);
+        maxIndirectSegments)
+    {
+        SecureDiscard = ErasesSecurely && Discard != Capability.None,
+    };
 
     /// <summary>Checks what the properties must be to each other, which none of them can check alone.</summary>
     /// <exception cref="InvalidOperationException">Two of them do not go together.</exception>

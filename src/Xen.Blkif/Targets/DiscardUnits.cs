@@ -5,6 +5,10 @@ namespace Xen.Blkif.Targets;
 /// <param name="alignment">Bytes from the start of the disk to the first unit.</param>
 internal readonly struct DiscardUnits(long granularity, long alignment)
 {
+    /// <summary>The longest whole number of units that is not longer than this; less than a unit stays what it is.</summary>
+    /// <param name="length">Bytes.</param>
+    public long WholeUnits(long length) => length < granularity ? length : length / granularity * granularity;
+
     /// <summary>The units that lie inside a range.</summary>
     /// <param name="offset">The first byte of the range.</param>
     /// <param name="length">Bytes of the range.</param>

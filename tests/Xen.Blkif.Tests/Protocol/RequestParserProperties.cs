@@ -66,15 +66,15 @@ internal sealed record SlotOffsets(int Sector, int Segments, int DiscardCount);
 
 /// <summary>A slot, what lies in the page of segments that it names, and a disk.</summary>
 internal sealed record SlotSample(
-    byte[] Slot, (byte First, byte Last)[] Page, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard, int MaxIndirect)
+    byte[] Slot, (byte First, byte Last)[] Page, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard, bool Secure, int MaxIndirect)
 {
-    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard, MaxIndirect);
+    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard, MaxIndirect) { SecureDiscard = Secure };
 
     public BlkifSegment[] Indirect(int count) => Enumerable.Range(0, count)
         .Select(i => new BlkifSegment(new GrantReference((uint)i), Page[i % Page.Length].First, Page[i % Page.Length].Last)).ToArray();
 
     public override string ToString() =>
-        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}, indirect {MaxIndirect}: {string.Join(' ', Page)}";
+        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}, secure {Secure}, indirect {MaxIndirect}: {string.Join(' ', Page)}";
 }
 
 /// <summary>Makes slots of any bytes, most of them near what a frontend may send.</summary>
@@ -127,6 +127,7 @@ internal static class SlotGenerator
         from readOnly in Mostly(false)
         from flush in Mostly(true)
         from discard in Mostly(true)
+        from secure in Mostly(true)
         from maxIndirect in Gen.Frequency((1, Gen.Constant(0)), (4, Gen.Elements(12, 24, 256)))
         select new SlotSample(
             wild ? noise : Fill(noise, offsets, operation, segmentCount, segments, meaning, indirectCount, sector, discardCount),
@@ -136,6 +137,7 @@ internal static class SlotGenerator
             readOnly,
             flush,
             discard,
+            secure,
             maxIndirect);
 
     private static Gen<ulong> Number(ulong diskSectors) => Gen.Frequency(
@@ -194,8 +196,8 @@ internal static class RequestModel
             1 when !sample.ReadOnly => Transfer(BlockRequestKind.Write, sample, offsets, start, segments),
             3 when sample.Flush && segments == 0 => new ModelRequest(BlockRequestKind.Flush, 0, 0, 0),
             3 when sample.Flush && !sample.ReadOnly => Transfer(BlockRequestKind.FlushThenWrite, sample, offsets, start, segments),
-            5 when sample.Discard && !sample.ReadOnly =>
-                OnDisk(BlockRequestKind.Discard, sample, start, BinaryPrimitives.ReadUInt64LittleEndian(slot[offsets.DiscardCount..]), 0),
+            5 when sample.Discard && !sample.ReadOnly && (sample.Secure || slot[1] % 2 == 0) =>
+                OnDisk(slot[1] % 2 == 0 ? BlockRequestKind.Discard : BlockRequestKind.SecureDiscard, sample, start, BinaryPrimitives.ReadUInt64LittleEndian(slot[offsets.DiscardCount..]), 0),
             6 when slot[1] == 0 => Indirect(BlockRequestKind.Read, sample, start),
             6 when slot[1] == 1 && !sample.ReadOnly => Indirect(BlockRequestKind.Write, sample, start),
             _ => null,

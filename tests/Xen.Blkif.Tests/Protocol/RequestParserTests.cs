@@ -259,7 +259,7 @@ public sealed class RequestParserTests<TRequest>
     [Test]
     public void The_flag_of_a_discard_is_not_taken_for_a_number_of_segments()
     {
-        TRequest slot = Discard(0, 8, flags: 255);
+        TRequest slot = Discard(0, 8, flags: 254);
 
         Assert.That(Parse(slot, Disk()), Is.EqualTo(Refusal.None));
     }

@@ -40,6 +40,7 @@ internal sealed class AsyncBlockTargetTests
         using var driver = new TargetDriver(new Scripted());
         Assert.That(driver.Do(BlockIoKind.Flush), Is.EqualTo(BlockStatus.NotSupported));
         Assert.That(driver.Do(BlockIoKind.Discard, 0, 512), Is.EqualTo(BlockStatus.NotSupported));
+        Assert.That(driver.Do(BlockIoKind.SecureDiscard, 0, 512), Is.EqualTo(BlockStatus.NotSupported));
     }
 
     [Test]

@@ -68,7 +68,7 @@ internal sealed unsafe class TargetDriver : IBlockCompletions, IDisposable
         Submit(slot, kind switch
         {
             BlockIoKind.Flush => BlockIo.Flush(slot),
-            BlockIoKind.Discard => BlockIo.Discard(slot, offset, length),
+            BlockIoKind.Discard or BlockIoKind.SecureDiscard => BlockIo.Discard(slot, offset, length, secure: kind == BlockIoKind.SecureDiscard),
             _ => BlockIo.Transfer(kind, slot, offset, length, (nint)Vectors(slot), 1),
         });
     }

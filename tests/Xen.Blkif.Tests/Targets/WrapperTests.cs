@@ -11,6 +11,7 @@ internal sealed class WrapperTests
 
     [TestCase(BlockIoKind.Write)]
     [TestCase(BlockIoKind.Discard)]
+    [TestCase(BlockIoKind.SecureDiscard)]
     public void A_read_only_target_changes_nothing_even_when_it_is_asked_past_the_parser(BlockIoKind kind)
     {
         var inner = new MemoryTarget(Size);
