@@ -1,4 +1,5 @@
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Testing;
 
@@ -29,6 +30,7 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
             MaxRequests = setting.MaxRequests,
             MaxIndirectRequests = setting.MaxIndirectRequests,
             GuestMemory = setting.GuestMemory,
+            FlushFailure = FlushFailurePolicy.Report, // each request is to have an answer here
             MaxPersistentGrants = 16, // fewer than it has, so that some have to go
             PersistentGrantTimeout = TimeSpan.FromMilliseconds(20),
             LoggerFactory = logs,

@@ -22,8 +22,8 @@ internal sealed class AttachCommand
     {
         var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it; killed and run again, it takes it back. {Reload.Help}")
         {
-            _domain, _vdev, _target, _readOnly, _cdrom, SectorSizeOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance,
-            BackendTypeOption.Instance,
+            _domain, _vdev, _target, _readOnly, _cdrom, SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance,
+            GuestMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -54,6 +54,7 @@ internal sealed class AttachCommand
             MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             IsCdrom = arguments.GetValue(_cdrom),
+            FlushFailure = FlushFailureOption.Of(arguments),
             StateFolder = TargetSpec.OutlivesProcess(spec) ? StatusFolder.TryMakeCurrent(logs) : null,
             LoggerFactory = logs,
         });

@@ -16,7 +16,8 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
-            SectorSizeOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance, BackendTypeOption.Instance,
+            SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance,
+            BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -34,6 +35,7 @@ internal sealed class ServeCommand
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
+            FlushFailure = FlushFailureOption.Of(arguments),
             StateFolder = StatusFolder.TryMakeCurrent(logs),
             LoggerFactory = logs,
         };

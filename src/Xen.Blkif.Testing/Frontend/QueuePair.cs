@@ -85,7 +85,12 @@ public sealed class QueuePair : IDisposable
         FrontendCompletion completion;
         while (!Frontend.TryTake(out completion))
         {
-            if (!Engine.RunPass() && Engine.PrepareToSleep() && !_channel.Wait(millisecondsTimeout))
+            if (Engine.RunPass() || !Engine.PrepareToSleep())
+                continue;
+
+            // The engine may want to look again by itself, and sooner.
+            bool wakesItself = (uint)Engine.MaxSleepMilliseconds < (uint)millisecondsTimeout;
+            if (!_channel.Wait(wakesItself ? Engine.MaxSleepMilliseconds : millisecondsTimeout) && !wakesItself)
                 throw new TimeoutException($"No response came for {millisecondsTimeout} ms.");
         }
 

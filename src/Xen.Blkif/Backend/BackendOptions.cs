@@ -122,6 +122,9 @@ public sealed record BackendOptions
     /// <summary>Whether the guest is offered discards, where the target can do them and the toolstack's <c>discard-enable</c> is not 0.</summary>
     public bool AllowsDiscard { get; init; } = true;
 
+    /// <summary>What becomes of a flush that the storage fails.</summary>
+    public FlushFailurePolicy FlushFailure { get; init; } = new();
+
     /// <summary>Whether the guest is to see a CD-ROM drive, also where the toolstack does not say so. Its target is read-only then, or should be.</summary>
     public bool IsCdrom { get; init; }
 

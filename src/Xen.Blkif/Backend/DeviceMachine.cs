@@ -300,6 +300,7 @@ internal sealed class DeviceMachine
         Channel = channel,
         Target = _target,
         Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments),
+        FlushFailure = _options.FlushFailure,
         MaxRequests = _options.MaxRequests,
         MaxIndirectRequests = _options.MaxIndirectRequests,
         GuestMemory = MemoryFor(keys),

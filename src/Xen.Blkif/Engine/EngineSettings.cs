@@ -57,6 +57,11 @@ public sealed record EngineSettings
     /// <summary>With persistent grants, how long a page stays mapped that no request uses; or infinite.</summary>
     public TimeSpan PersistentGrantTimeout { get; init; } = DefaultPersistentGrantTimeout;
 
+    /// <summary>
+    /// What becomes of a flush that fails. By default the guest is told: an engine that has no backend around it has nobody to close it.
+    /// </summary>
+    public FlushFailurePolicy FlushFailure { get; init; } = FlushFailurePolicy.Report;
+
     /// <summary>What to call the device in logs.</summary>
     public string DeviceName { get; init; } = "vbd";
 

@@ -1,4 +1,5 @@
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Engine;
 
@@ -15,7 +16,8 @@ internal sealed class EngineThread
     /// <param name="channel">The ring's event channel.</param>
     /// <param name="name">The thread's name.</param>
     /// <param name="failed">
-    /// Called once, on this thread, when the ring is found corrupt (with null) or the engine threw (with the exception). It must not block.
+    /// Called once, on this thread, when the ring is found corrupt (with null), a flush is lost or the engine threw (with the exception). It
+    /// must not block.
     /// </param>
     public EngineThread(RequestEngine engine, IEventChannel channel, string name, Action<Exception?> failed)
     {
@@ -66,10 +68,10 @@ internal sealed class EngineThread
             if (_engine.IsDraining && _engine.InFlight == 0)
                 return;
 
-            if (_engine.IsCorrupt && !reported)
+            if ((_engine.IsCorrupt || _engine.HasLostFlush) && !reported)
             {
                 reported = true;
-                _failed(null);
+                _failed(_engine.IsCorrupt ? null : new TargetException("A flush failed, and what was written before it may be lost."));
             }
 
             if (!_engine.PrepareToSleep())

@@ -8,7 +8,8 @@ namespace Xen.Blkif.Engine;
 /// <summary>The engine, in code of its own for each layout.</summary>
 /// <remarks>
 /// A pass goes through the stages in the order in which <see cref="RunPass"/> names them. Those that take requests are in
-/// <c>RequestEngine.Taking.cs</c>, and in <c>.Inheriting.cs</c> what a predecessor took; those that have the target do them in <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>.
+/// <c>RequestEngine.Taking.cs</c>, and in <c>.Inheriting.cs</c> what a predecessor took; those that have the target do them in
+/// <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>; flushes that failed are in <c>.Flushes.cs</c>.
 /// </remarks>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : RequestEngine
     where TRequest : unmanaged, IBlkifRequest
@@ -59,6 +60,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
         _clock = settings.Clock;
         _guest = new GuestBuffers(settings, _log, slots, indirect);
+        _flushFailure = settings.FlushFailure;
+        _heldFlushes = new int[slots];
         _taken = new int[slots];
         _finished = new int[slots];
     }
@@ -70,10 +73,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     public override bool IsCorrupt => _ring.IsCorrupt;
 
     /// <inheritdoc/>
-    public override int MaxSleepMilliseconds => _guest.MaxSleepMilliseconds;
+    public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds, (uint)MillisecondsUntilRetry);
 
     // Whether a request is indirect shows only when it is taken: then there has to be room for it.
-    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted;
+    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && !_flushesFail;
 
     /// <inheritdoc/>
     public override bool RunPass()
@@ -83,6 +86,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _finishedCount = 0;
 
         Reap();
+        RetryFlushes();
         int inFlight = _pool.Rented - _finishedCount;
         Take(Limits);
         Fetch();

@@ -134,6 +134,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     private void Finish(int index, RequestSlot* slot, BlockStatus status)
     {
+        if (TryHold(index, slot, status))
+            return;
+
         if (status != BlockStatus.Okay)
         {
             _log.Failed(slot->Kind, slot->Offset, slot->Length, status);

@@ -84,6 +84,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             _guest.Attach(index, slot);
         if (slot->Kind == BlockRequestKind.Discard)
             slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
+        slot->Retries = 0;
     }
 
     private void Refuse(RequestSlot* slot, TRequest* copy)

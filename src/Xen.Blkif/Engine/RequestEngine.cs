@@ -38,6 +38,8 @@ public abstract class RequestEngine : IDisposable
 
     /// <summary>How long to wait before the next <see cref="RunPass"/> at most, in milliseconds; -1 for no limit. To be asked when going to sleep.</summary>
     public abstract int MaxSleepMilliseconds { get; }
+    /// <summary>Whether a flush failed for good: it is never answered, no request is taken any more, what was under way is still answered.</summary>
+    public abstract bool HasLostFlush { get; }
 
     private RequestLimits _limits = null!;
     private volatile bool _draining;

@@ -54,6 +54,9 @@ internal unsafe struct RequestSlot
     /// <summary>How many of its segments, from the first, hold a page that stays mapped.</summary>
     public int Held;
 
+    /// <summary>How often its flush was tried again.</summary>
+    public int Retries;
+
     /// <summary>When it was taken from the ring, by <see cref="System.Diagnostics.Stopwatch"/>.</summary>
     public long Started;
 

@@ -8,6 +8,9 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
 {
     private readonly LogBudget _budget = new();
 
+    // The system tells of writes that it could not bring to the storage once, and has forgotten them by the next flush.
+    private volatile bool _lostWrites;
+
     /// <summary>Does a request. Throws nothing, whatever the system or the logger does: a worker has no one to catch it.</summary>
     public BlockStatus Do(in BlockIo io)
     {
@@ -37,11 +40,26 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
                 return BlockStatus.Okay;
 
             case BlockIoKind.Flush:
-                file.Sync();
+                if (_lostWrites)
+                    throw new IOException("an earlier flush failed, so that writes may be lost; open the image anew.");
+                Sync();
                 return BlockStatus.Okay;
 
             default:
                 return file.TryDiscard(io.Offset, io.Length, erase: io.Kind == BlockIoKind.SecureDiscard) ? BlockStatus.Okay : BlockStatus.NotSupported;
+        }
+    }
+
+    private void Sync()
+    {
+        try
+        {
+            file.Sync();
+        }
+        catch (IOException)
+        {
+            _lostWrites = true;
+            throw;
         }
     }
 

@@ -1,0 +1,76 @@
+using System.Diagnostics;
+using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
+
+namespace Xen.Blkif.Engine;
+
+/// <content>Flushes that failed: see <see cref="FlushFailurePolicy"/>.</content>
+internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
+{
+    private readonly FlushFailurePolicy _flushFailure;
+
+    // By slot: those that are to be tried again, all at once when the time has come.
+    private readonly int[] _heldFlushes;
+    private int _heldCount;
+    private long _heldUntil;
+    private bool _flushesFail;
+
+    /// <inheritdoc/>
+    public override bool HasLostFlush => _flushesFail;
+
+    // Rounded up: who wakes a moment too early finds nothing to do. -1 where there is nothing to wait for.
+    private int MillisecondsUntilRetry =>
+        _heldCount == 0 ? Timeout.Infinite : (int)Math.Ceiling(Math.Max(_heldUntil - _clock(), 0) * 1e3 / Stopwatch.Frequency);
+
+    /// <summary>Tries again, or, where the guest has let go of its ring, gives up.</summary>
+    private void RetryFlushes()
+    {
+        if (_heldCount == 0 || (!IsDraining && _clock() < _heldUntil))
+            return;
+
+        int count = _heldCount;
+        _heldCount = 0;
+        for (int i = 0; i < count; i++)
+        {
+            if (IsDraining)
+                Abandon(_heldFlushes[i]);
+            else
+                Run(_heldFlushes[i]);
+        }
+    }
+
+    /// <summary>Keeps a flush that failed from the guest, as the policy says.</summary>
+    /// <returns>False where the guest is to be told.</returns>
+    private bool TryHold(int index, RequestSlot* slot, BlockStatus status)
+    {
+        if (status != BlockStatus.Error || slot->Kind is not (BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite))
+            return false;
+
+        if (_flushFailure.AllowsRetry(slot->Retries) && !_flushesFail)
+        {
+            slot->Retries++;
+            if (_heldCount == 0)
+                _heldUntil = _clock() + (long)(_flushFailure.Pause.TotalSeconds * Stopwatch.Frequency);
+            _heldFlushes[_heldCount++] = index;
+            return true;
+        }
+
+        if (_flushFailure.TellsGuest)
+            return false;
+        _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
+        _flushesFail = true;
+        Abandon(index);
+        return true;
+    }
+
+    // Without a response: any would be taken for something that it is not.
+    private void Abandon(int index)
+    {
+        RequestSlot* slot = _pool.Slot(index);
+        long now = _clock();
+        slot->Status = BlkifStatus.Error;
+        _guest.Release(slot, now);
+        Statistics.Count(*slot, now);
+        _pool.Return(index);
+    }
+}
