@@ -122,6 +122,12 @@ public sealed record BackendOptions
     /// <summary>Whether the guest is offered discards, where the target can do them and the toolstack's <c>discard-enable</c> is not 0.</summary>
     public bool AllowsDiscard { get; init; } = true;
 
+    /// <summary>
+    /// Whether the guest is offered writes with a barrier, where the target can flush. Linux flushes instead, where it is offered both; small
+    /// systems such as mini-os ask for both.
+    /// </summary>
+    public bool OffersBarriers { get; init; }
+
     /// <summary>What becomes of a flush that the storage fails.</summary>
     public FlushFailurePolicy FlushFailure { get; init; } = new();
 

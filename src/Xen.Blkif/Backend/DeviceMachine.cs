@@ -27,6 +27,7 @@ internal sealed class DeviceMachine
     // One for all connections: a guest that connects again and again gets no fresh budget of lines.
     private readonly EngineLog _engineLog;
 
+    private readonly BarrierGate? _barriers;
     private DeviceConnection? _connection;
 
     // Set by the engine's thread, taken by the next step.
@@ -62,6 +63,7 @@ internal sealed class DeviceMachine
         _log = log;
         _journal = journal;
         _signal = signal;
+        _barriers = options.OffersBarriers ? new BarrierGate() : null;
         _engineLog = new EngineLog(options.LoggerFactory.CreateLogger(typeof(RequestEngine).FullName!), name);
     }
 
@@ -299,8 +301,9 @@ internal sealed class DeviceMachine
         Grants = _xen.Grants,
         Channel = channel,
         Target = _target,
-        Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments),
+        Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments, _options.OffersBarriers),
         FlushFailure = _options.FlushFailure,
+        Barriers = _barriers,
         MaxRequests = _options.MaxRequests,
         MaxIndirectRequests = _options.MaxIndirectRequests,
         GuestMemory = MemoryFor(keys),

@@ -31,7 +31,7 @@ internal static class FeaturePublisher
         Put("max-ring-pages", 1 << options.MaxRingPageOrder);
         Put("multi-queue-max-queues", options.MaxQueues);
         Put("feature-flush-cache", info.Flush == Capability.None ? 0 : 1);
-        Put("feature-barrier", 0);
+        Put("feature-barrier", options.OffersBarriers && info.Flush != Capability.None ? 1 : 0);
         Put("feature-persistent", options.GuestMemory == GuestMemoryAccess.Persistent ? 1 : 0);
         if (options.MaxIndirectSegments > 0)
             Put("feature-max-indirect-segments", options.MaxIndirectSegments);

@@ -68,6 +68,9 @@ public sealed record EngineSettings
     /// <summary>Hears of refused requests, at a bounded rate.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
+    /// <summary>What the engines of one device have in common for barriers; null where there is one, or none are offered.</summary>
+    internal BarrierGate? Barriers { get; init; }
+
     /// <summary>What says it, where several engines of one device share a budget of lines.</summary>
     internal EngineLog? Log { get; init; }
 

@@ -46,6 +46,7 @@ internal sealed class EngineThread
         catch (Exception e)
 #pragma warning restore CA1031
         {
+            _engine.LeaveDevice();
             _failed(e);
         }
 

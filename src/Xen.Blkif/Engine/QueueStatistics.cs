@@ -64,7 +64,7 @@ public sealed class QueueStatistics
     /// <summary>Discards.</summary>
     public OperationStatistics Discards { get; } = new();
 
-    /// <summary>All other operations; they are refused.</summary>
+    /// <summary>All other operations: barriers, and what is refused.</summary>
     public OperationStatistics Others { get; } = new();
 
     /// <summary>Requests answered.</summary>

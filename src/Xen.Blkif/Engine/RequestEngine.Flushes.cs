@@ -43,7 +43,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <returns>False where the guest is to be told.</returns>
     private bool TryHold(int index, RequestSlot* slot, BlockStatus status)
     {
-        if (status != BlockStatus.Error || slot->Kind is not (BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite))
+        if (status != BlockStatus.Error || slot->Kind is not (BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite or BlockRequestKind.Barrier))
             return false;
 
         if (_flushFailure.AllowsRetry(slot->Retries) && !_flushesFail)
@@ -71,6 +71,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->Status = BlkifStatus.Error;
         _guest.Release(slot, now);
         Statistics.Count(*slot, now);
+        EndBarrier(index);
         _pool.Return(index);
     }
 }

@@ -9,7 +9,8 @@ namespace Xen.Blkif.Engine;
 /// <remarks>
 /// A pass goes through the stages in the order in which <see cref="RunPass"/> names them. Those that take requests are in
 /// <c>RequestEngine.Taking.cs</c>, and in <c>.Inheriting.cs</c> what a predecessor took; those that have the target do them in
-/// <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>; flushes that failed are in <c>.Flushes.cs</c>.
+/// <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>; flushes that failed are in
+/// <c>.Flushes.cs</c>, barriers in <c>.Barriers.cs</c>.
 /// </remarks>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : RequestEngine
     where TRequest : unmanaged, IBlkifRequest
@@ -62,6 +63,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _guest = new GuestBuffers(settings, _log, slots, indirect);
         _flushFailure = settings.FlushFailure;
         _heldFlushes = new int[slots];
+        _gate = settings.Barriers?.Join(_channel.Wake);
         _taken = new int[slots];
         _finished = new int[slots];
     }
@@ -76,10 +78,18 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds, (uint)MillisecondsUntilRetry);
 
     // Whether a request is indirect shows only when it is taken: then there has to be room for it.
-    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && !_flushesFail;
+    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && _barrier == None && !_isShutOut && !_flushesFail;
 
     /// <inheritdoc/>
     public override bool RunPass()
+    {
+        EnterGate();
+        bool done = Pass();
+        LeaveGate();
+        return done;
+    }
+
+    private bool Pass()
     {
         _inbox.WakeUp();
         _takenCount = 0;
@@ -91,6 +101,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         Take(Limits);
         Fetch();
         Start(inFlight);
+        StartBarrier();
         Reap();
         if (_takenCount == 0 && _finishedCount == 0)
         {
@@ -108,7 +119,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     public override bool PrepareToSleep()
     {
         // Without room no request can be taken, however many there are: the next result wakes the queue, and then it takes more.
-        // A ring that yields nothing any more is not asked either.
+        // So does what ends a barrier. A ring that yields nothing any more is not asked either.
         if (!IsDraining && CanTake && _ring.FinalCheck())
             return false;
         return _inbox.TryFallAsleep();
@@ -117,6 +128,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
+        _gate?.Leave();
         try
         {
             _target.Dispose();

@@ -38,10 +38,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             }
 
             int index = _taken[i];
-            if (_pool.Slot(index)->Status == BlkifStatus.Okay)
+            if (_pool.Slot(index)->Status != BlkifStatus.Okay)
+                Answer(index);
+            else if (index != _barrier)
                 Run(index);
-            else
-                _finished[_finishedCount++] = index;
         }
 
         if (plug)
@@ -120,6 +120,16 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 slot->Kind = BlockRequestKind.Write;
                 return true;
 
+            case BlockRequestKind.Barrier:
+                slot->Kind = BlockRequestKind.Write;
+                slot->FlushesAfter = true;
+                return slot->Length > 0;
+
+            case BlockRequestKind.Write when slot->FlushesAfter:
+                slot->Kind = BlockRequestKind.Flush;
+                slot->FlushesAfter = false;
+                return true;
+
             case BlockRequestKind.Discard:
             case BlockRequestKind.SecureDiscard:
                 long piece = Math.Min(slot->Length, _maxDiscard);
@@ -146,6 +156,12 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
         }
 
+        Answer(index);
+    }
+
+    private void Answer(int index)
+    {
+        EndBarrier(index);
         _finished[_finishedCount++] = index;
     }
 }

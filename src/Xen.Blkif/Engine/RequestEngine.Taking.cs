@@ -9,7 +9,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void Take(RequestLimits limits)
     {
         long now = 0;
-        bool indirect = _inherited.Length > 0 && BeginInherited(limits);
+        bool indirect = _inherited.Length > 0 && !_isShutOut && BeginInherited(limits);
         while (!IsDraining && CanTake)
         {
             int index = _pool.Next;
@@ -85,6 +85,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         if (slot->Kind == BlockRequestKind.Discard)
             slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
         slot->Retries = 0;
+        slot->FlushesAfter = false;
+        NoteBarrier(index);
     }
 
     private void Refuse(RequestSlot* slot, TRequest* copy)
@@ -99,7 +101,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         for (int i = 0; i < _takenCount; i++)
         {
             RequestSlot* slot = _pool.Slot(_taken[i]);
-            if (slot->Status == BlkifStatus.Okay && slot->Kind is (BlockRequestKind.Write or BlockRequestKind.FlushThenWrite))
+            if (slot->Status == BlkifStatus.Okay && slot->Kind is (BlockRequestKind.Write or BlockRequestKind.FlushThenWrite or BlockRequestKind.Barrier))
                 _guest.GatherFetch(slot);
         }
 

@@ -59,6 +59,9 @@ public abstract class RequestEngine : IDisposable
     /// <returns>False where there is something to do already: do not wait.</returns>
     public abstract bool PrepareToSleep();
 
+    /// <summary>Has no other queue of the device wait for this one any more. For an engine whose thread has ended with requests under way.</summary>
+    internal abstract void LeaveDevice();
+
     /// <inheritdoc/>
     public void Dispose()
     {

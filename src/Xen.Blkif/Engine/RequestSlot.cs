@@ -12,7 +12,7 @@ internal unsafe struct RequestSlot
     /// <summary>The operation that the response names.</summary>
     public byte Operation;
 
-    /// <summary>What is left to do; a flush with data becomes a write once it is flushed.</summary>
+    /// <summary>What is left to do; a flush with data becomes a write once it is flushed, a barrier also a flush once it is written.</summary>
     public BlockRequestKind Kind;
 
     /// <summary>How it goes so far.</summary>
@@ -53,6 +53,9 @@ internal unsafe struct RequestSlot
 
     /// <summary>How many of its segments, from the first, hold a page that stays mapped.</summary>
     public int Held;
+
+    /// <summary>Whether a write is a barrier's, and a flush comes after it.</summary>
+    public bool FlushesAfter;
 
     /// <summary>How often its flush was tried again.</summary>
     public int Retries;

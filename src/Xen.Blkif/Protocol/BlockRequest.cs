@@ -20,6 +20,12 @@ public enum BlockRequestKind : byte
 
     /// <summary>Discards <see cref="BlockRequest.SectorCount"/> sectors so that nobody can recover them.</summary>
     SecureDiscard,
+
+    /// <summary>
+    /// Waits for all that came before, flushes, writes <see cref="BlockRequest.SectorCount"/> sectors, which may be none, and flushes again;
+    /// all that comes later waits.
+    /// </summary>
+    Barrier,
 }
 
 /// <summary>A request that has passed every check: inside the disk, aligned, allowed, its segments inside their pages.</summary>
@@ -46,7 +52,7 @@ public readonly struct BlockRequest
     /// <summary>The first sector on the disk, in units of 512 bytes.</summary>
     public ulong Sector { get; }
 
-    /// <summary>Sectors, in units of 512 bytes; 0 for a flush alone. <see cref="Sector"/> plus this does not pass the end of the disk.</summary>
+    /// <summary>Sectors, in units of 512 bytes; 0 for a flush or a barrier alone. <see cref="Sector"/> plus this does not pass the end of the disk.</summary>
     public ulong SectorCount { get; }
 
     /// <summary>Segments of data, 0 to 11, or of an indirect request 1 to what the disk offers; their sectors add up to <see cref="SectorCount"/>.</summary>

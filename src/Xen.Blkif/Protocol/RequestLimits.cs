@@ -62,11 +62,15 @@ public sealed class RequestLimits
     /// <summary>Whether discards that make data unrecoverable are supported.</summary>
     public bool SecureDiscard { get; init; }
 
+    /// <summary>Whether writes with a barrier are supported.</summary>
+    public bool Barrier { get; init; }
+
     /// <summary>The same for a disk of another size.</summary>
     /// <param name="sectors">Its size in units of 512 bytes.</param>
     public RequestLimits Resized(ulong sectors) => new(sectors, _logicalSectorSize, ReadOnly, Flush, Discard, MaxIndirectSegments)
     {
         SecureDiscard = SecureDiscard,
+        Barrier = Barrier,
     };
 
     /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>

@@ -28,7 +28,10 @@ public static class RequestParser
                 return limits.ReadOnly ? Refusal.ReadOnly : ParseTransfer(ref copy, limits, BlockRequestKind.Write, ref request);
 
             case BlkifOperation.FlushDiskCache:
-                return ParseFlush(ref copy, limits, ref request);
+                return ParseFlush(ref copy, limits, limits.Flush, BlockRequestKind.Flush, BlockRequestKind.FlushThenWrite, ref request);
+
+            case BlkifOperation.WriteBarrier:
+                return ParseFlush(ref copy, limits, limits.Barrier, BlockRequestKind.Barrier, BlockRequestKind.Barrier, ref request);
 
             case BlkifOperation.Discard:
                 return ParseDiscard(ref copy, limits, ref request);
@@ -36,7 +39,6 @@ public static class RequestParser
             case BlkifOperation.Indirect:
                 return ParseIndirectHeader(ref copy, limits, out request);
 
-            case BlkifOperation.WriteBarrier:
             case BlkifOperation.Reserved:
                 return Refusal.UnsupportedOperation;
 
@@ -97,20 +99,21 @@ public static class RequestParser
         return Refusal.None;
     }
 
-    private static Refusal ParseFlush<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
+    private static Refusal ParseFlush<TRequest>(
+        ref TRequest copy, RequestLimits limits, bool isOffered, BlockRequestKind alone, BlockRequestKind withData, ref BlockRequest request)
         where TRequest : unmanaged, IBlkifRequest
     {
-        if (!limits.Flush)
+        if (!isOffered)
             return Refusal.UnsupportedOperation;
 
         // Alone it changes nothing, so that a read-only disk takes it; its sector number means nothing and is not looked at.
         if (copy.SegmentCount == 0)
         {
-            request = new BlockRequest(BlockRequestKind.Flush, 0, 0, 0);
+            request = new BlockRequest(alone, 0, 0, 0);
             return Refusal.None;
         }
 
-        return limits.ReadOnly ? Refusal.ReadOnly : ParseTransfer(ref copy, limits, BlockRequestKind.FlushThenWrite, ref request);
+        return limits.ReadOnly ? Refusal.ReadOnly : ParseTransfer(ref copy, limits, withData, ref request);
     }
 
     private static Refusal ParseTransfer<TRequest>(ref TRequest copy, RequestLimits limits, BlockRequestKind kind, ref BlockRequest request)

@@ -64,7 +64,8 @@ public sealed record BlockTargetInfo
 
     /// <summary>What requests are checked against before the target gets them.</summary>
     /// <param name="maxIndirectSegments">As in <see cref="RequestLimits(ulong, int, bool, bool, bool, int)"/>.</param>
-    public RequestLimits ToRequestLimits(int maxIndirectSegments = 0) => new(
+    /// <param name="barriers">Whether the guest is offered writes with a barrier, where there are flushes.</param>
+    public RequestLimits ToRequestLimits(int maxIndirectSegments = 0, bool barriers = false) => new(
         (ulong)Length / BlkifLimits.SectorSize,
         LogicalSectorSize,
         ReadOnly,
@@ -73,6 +74,7 @@ public sealed record BlockTargetInfo
         maxIndirectSegments)
     {
         SecureDiscard = ErasesSecurely && Discard != Capability.None,
+        Barrier = barriers && Flush != Capability.None,
     };
 
     /// <summary>Checks what the properties must be to each other, which none of them can check alone.</summary>

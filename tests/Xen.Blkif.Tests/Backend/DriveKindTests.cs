@@ -69,6 +69,17 @@ internal sealed class DriveKindTests
             Is.EqualTo(("65536", "4096", erases ? "1" : "0")));
     }
 
+    [TestCase(true, Capability.Native, "1")]
+    [TestCase(true, Capability.None, "0")]
+    [TestCase(false, Capability.Native, "0")]
+    public async Task Barriers_are_offered_by_option_and_where_the_target_can_flush(bool option, Capability flush, string offered)
+    {
+        await using var stage = new Stage(new ScriptedTarget { Info = new BlockTargetInfo(1 << 20) { Flush = flush } });
+        stage.Options = stage.Options with { OffersBarriers = option };
+        await using BlockBackend backend = await stage.AttachAsync();
+        Assert.That(stage.ReadBe("feature-barrier"), Is.EqualTo(offered));
+    }
+
     private static void Offer(Stage stage, params (string Key, string? Value)[] nodes)
     {
         stage.ToolstackAttaches();

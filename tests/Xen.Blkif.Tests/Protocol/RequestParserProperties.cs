@@ -66,15 +66,15 @@ internal sealed record SlotOffsets(int Sector, int Segments, int DiscardCount);
 
 /// <summary>A slot, what lies in the page of segments that it names, and a disk.</summary>
 internal sealed record SlotSample(
-    byte[] Slot, (byte First, byte Last)[] Page, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard, bool Secure, int MaxIndirect)
+    byte[] Slot, (byte First, byte Last)[] Page, ulong Sectors, int SectorSize, bool ReadOnly, bool Flush, bool Discard, bool Secure, bool Barrier, int MaxIndirect)
 {
-    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard, MaxIndirect) { SecureDiscard = Secure };
+    public RequestLimits Limits() => new(Sectors, SectorSize, ReadOnly, Flush, Discard, MaxIndirect) { SecureDiscard = Secure, Barrier = Barrier };
 
     public BlkifSegment[] Indirect(int count) => Enumerable.Range(0, count)
         .Select(i => new BlkifSegment(new GrantReference((uint)i), Page[i % Page.Length].First, Page[i % Page.Length].Last)).ToArray();
 
     public override string ToString() =>
-        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}, secure {Secure}, indirect {MaxIndirect}: {string.Join(' ', Page)}";
+        $"{Convert.ToHexString(Slot)} on a disk of {Sectors} sectors in units of {SectorSize} bytes; read-only {ReadOnly}, flush {Flush}, discard {Discard}, secure {Secure}, barrier {Barrier}, indirect {MaxIndirect}: {string.Join(' ', Page)}";
 }
 
 /// <summary>Makes slots of any bytes, most of them near what a frontend may send.</summary>
@@ -95,7 +95,7 @@ internal static class SlotGenerator
 
     private static Gen<bool> Mostly(bool value) => Gen.Frequency((4, Gen.Constant(value)), (1, Gen.Constant(!value)));
 
-    private static Gen<byte> Operation => Gen.Frequency((12, Gen.Elements<byte>(0, 1, 3, 5, 6)), (1, Gen.Elements<byte>(2, 4)), (1, AnyByte));
+    private static Gen<byte> Operation => Gen.Frequency((12, Gen.Elements<byte>(0, 1, 2, 3, 5, 6)), (1, Gen.Constant<byte>(4)), (1, AnyByte));
 
     // What an indirect request means.
     private static Gen<byte> Meaning => Gen.Frequency((12, Gen.Elements<byte>(0, 1)), (1, AnyByte));
@@ -128,6 +128,7 @@ internal static class SlotGenerator
         from flush in Mostly(true)
         from discard in Mostly(true)
         from secure in Mostly(true)
+        from barrier in Mostly(true)
         from maxIndirect in Gen.Frequency((1, Gen.Constant(0)), (4, Gen.Elements(12, 24, 256)))
         select new SlotSample(
             wild ? noise : Fill(noise, offsets, operation, segmentCount, segments, meaning, indirectCount, sector, discardCount),
@@ -138,6 +139,7 @@ internal static class SlotGenerator
             flush,
             discard,
             secure,
+            barrier,
             maxIndirect);
 
     private static Gen<ulong> Number(ulong diskSectors) => Gen.Frequency(
@@ -196,6 +198,8 @@ internal static class RequestModel
             1 when !sample.ReadOnly => Transfer(BlockRequestKind.Write, sample, offsets, start, segments),
             3 when sample.Flush && segments == 0 => new ModelRequest(BlockRequestKind.Flush, 0, 0, 0),
             3 when sample.Flush && !sample.ReadOnly => Transfer(BlockRequestKind.FlushThenWrite, sample, offsets, start, segments),
+            2 when sample.Barrier && segments == 0 => new ModelRequest(BlockRequestKind.Barrier, 0, 0, 0),
+            2 when sample.Barrier && !sample.ReadOnly => Transfer(BlockRequestKind.Barrier, sample, offsets, start, segments),
             5 when sample.Discard && !sample.ReadOnly && (sample.Secure || slot[1] % 2 == 0) =>
                 OnDisk(slot[1] % 2 == 0 ? BlockRequestKind.Discard : BlockRequestKind.SecureDiscard, sample, start, BinaryPrimitives.ReadUInt64LittleEndian(slot[offsets.DiscardCount..]), 0),
             6 when slot[1] == 0 => Indirect(BlockRequestKind.Read, sample, start),
