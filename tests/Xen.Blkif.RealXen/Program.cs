@@ -34,6 +34,12 @@ internal static class Program
                 ["DESTROYS"] = parsed.GetValue(destroys).ToString(CultureInfo.InvariantCulture),
             }));
 
+        var kills = new Option<int>("--kills") { Description = "How often each of the two processes is killed.", DefaultValueFactory = _ => 5 };
+        var restarts = new Command("restarts", "Kills the processes that serve a guest's two disks under fio, and starts them again.") { kills };
+        restarts.SetAction((parsed, _) => RunScriptAsync(
+            Scenario("process_killed_and_started_again_under_io_is_not_noticed"),
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["KILLS"] = parsed.GetValue(kills).ToString(CultureInfo.InvariantCulture) }));
+
         var sweep = new Command("sweep", "Runs the tests of data with every combination of the guest's driver: queues, ring pages, indirect segments, persistent grants.");
         sweep.SetAction((_, _) => RunScriptAsync(
             Scenario("data_is_kept_however_the_guests_driver_is_set"),
@@ -48,7 +54,7 @@ internal static class Program
         var record = new Command("record", "Runs in domain 0: serves a disk that prints the order of what is done to it.") { domain, vdev };
         record.SetAction((parsed, _) => OrderRecorder.RunAsync(parsed.GetValue(domain), parsed.GetValue(vdev)!));
 
-        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, leaks, sweep, run, record }.Parse(arguments).InvokeAsync();
+        return await new RootCommand("Real guests on the real Xen hypervisor, under emulation.") { compare, leaks, restarts, sweep, run, record }.Parse(arguments).InvokeAsync();
     }
 
     private static IEnumerable<string> DriverCombinations() =>

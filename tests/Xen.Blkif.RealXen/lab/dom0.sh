@@ -116,10 +116,10 @@ serve() {
     echo $! >/run/serve.pid
 }
 
-# serve_says PATTERN [TIMES]: waits until as many of its lines match.
-serve_says() {
-    said_so() { [ "$(grep -cE "$1" /run/serve.log)" -ge "$2" ]; }
-    await 60 said_so "$1" "${2:-1}" || fail "serve did not say $1"
+# log_says FILE PATTERN [TIMES]: waits until as many of its lines match.
+log_says() {
+    said_so() { [ "$(grep -cE "$2" "$1")" -ge "$3" ]; }
+    await 60 said_so "$1" "$2" "${3:-1}" || fail "$1 does not say $2 as often as ${3:-1}"
 }
 
 # withdraw GUEST-ID NUMBER: asks for a disk back, waits until it is closed, and removes its nodes, as a toolstack does.

@@ -70,7 +70,7 @@ JOB
     says victim WRITING
     pause 0.3
     xl destroy victim
-    serve_says "$id/xvda: ended"
+    log_says /run/serve.log "$id/xvda: ended"
     xenstore-rm "/local/domain/0/backend/blkif/$id"
     rm -f /var/log/xen/console/guest-victim.log
     [ $((n % 10)) -ne 0 ] || echo "$n destroyed: $(holdings)"

@@ -24,7 +24,7 @@ for life in 1 2; do
     says g "UNLOADED $life"
     node_says "$backend/state" 6
     xenstore-rm "/local/domain/$id/device/vbd/51712" "$backend"
-    serve_says "ended" $life
+    log_says /run/serve.log "ended" $life
     vbd blkif "$id" 51712 dev xvda params "aio:$disk"
 done
 finishes g

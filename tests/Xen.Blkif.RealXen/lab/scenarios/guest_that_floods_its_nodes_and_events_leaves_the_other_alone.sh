@@ -15,7 +15,7 @@ JOB
 vbd blkif "$(xl domid hostile)" 51712 dev xvda params /dev/shm/hostile.img
 vbd blkif "$(xl domid victim)" 51712 dev xvda params "$disk"
 go hostile
-serve_says 'connected'
+log_says /run/serve.log 'connected'
 go victim
 finishes victim 240
 for i in 1 2 3; do console victim | grep "MD5 $i $sum" || fail "the victim read something else"; done

@@ -1,10 +1,12 @@
-# One disk of "serve", one of "attach", under fio: each process is killed three times, with requests under way, and started again.
+# One disk of "serve", one of "attach", under fio: each process is killed KILLS times, with requests under way, and started again.
+KILLS=${KILLS:-1}
+rounds=$((3 * KILLS + 1))
 served=$(image served 16M)
 attached=$(image attached 16M)
-FIO=1 guest g <<'JOB'
+FIO=1 guest g "rounds=$rounds" <<'JOB'
 wait_disk xvda
 wait_disk xvdb
-for round in $(seq 16); do
+for round in $(seq "$(sed -n 's/.*rounds=\([0-9]*\).*/\1/p' /proc/cmdline)"); do
     fio --rw=randrw --iodepth=32 --ioengine=libaio --direct=1 --size=4M --bs=4k --verify=crc32c --verify_fatal=1 --do_verify=1 \
         --name=served --filename=/dev/xvda --name=attached --filename=/dev/xvdb --output-format=terse >/tmp/out
     [ "$(grep -c ';0;' /tmp/out)" -eq 2 ]
@@ -23,13 +25,6 @@ start_attach() { # of a backend type of its own, so that "serve" leaves the disk
     xen-blkif attach g xvdb "$attached" --backend-type attached --log-level Debug >>/run/attach-g-xvdb.log 2>&1 &
     echo $! >/run/attach-g-xvdb.pid
 }
-log_says() { # log_says LOG PATTERN TIMES: waits until a process has said so as often as that
-    for _ in {1..300}; do
-        [ "$(grep -c "$2" "$1")" -ge "$3" ] && return
-        pause 0.1
-    done
-    fail "$1 does not have $2 $3 times"
-}
 killed() { # killed PID-FILE: SIGKILL, and nothing of the process is left
     local pid
     pid=$(cat "$1")
@@ -40,10 +35,10 @@ killed() { # killed PID-FILE: SIGKILL, and nothing of the process is left
 start_serve
 vbd blkif "$(xl domid g)" 51712 dev xvda params "$served"
 start_attach
-log_says /run/serve.log 'state InitWait' 1
-log_says /run/attach-g-xvdb.log 'state InitWait' 1
+log_says /run/serve.log 'state InitWait'
+log_says /run/attach-g-xvdb.log 'state InitWait'
 go g
-for kill in 1 2 3; do
+for kill in $(seq "$KILLS"); do
     says g "VERIFIED $((kill * 3 - 2))\b" 240
     pause 0.7 # into the next round
     killed /run/serve.pid
@@ -58,7 +53,7 @@ done
 xen-blkif list
 finishes g 400
 attached_ends g xvdb
-console g | grep -q 'VERIFIED 16' || fail "fio did not verify 16 rounds"
+console g | grep -q "VERIFIED $rounds" || fail "fio did not verify $rounds rounds"
 console g | grep "MD5 xvda $(md5 "$served")" || fail "what the guest reads of the served disk is not what the file has"
 console g | grep "MD5 xvdb $(md5 "$attached")" || fail "what the guest reads of the attached disk is not what the file has"
 [ -z "$(ls /run/xen-blkif/*.attached 2>/dev/null)" ] || fail "the attached disk's file is left"
