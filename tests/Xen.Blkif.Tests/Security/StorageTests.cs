@@ -139,22 +139,6 @@ internal sealed class StorageTests
         Assert.That(log.Lines, Is.InRange(20, 200), "ten of each kind at once, and ten a minute");
     }
 
-    // Linux's blkfront gives flushes up for good at the first that fails (docs/architecture.md, known limits): the guest is told, and told once.
-    [Test]
-    public void Blkfront_a_flush_that_fails_is_answered_with_one_error_and_the_next_is_tried()
-    {
-        int flushes = 0;
-        using var pair = new QueuePair(new FaultTarget(new MemoryTarget(1 << 20), (in BlockIo io) => io.Kind == BlockIoKind.Flush && ++flushes == 1 ? BlockStatus.Error : BlockStatus.Okay));
-        foreach (BlkifStatus expected in new[] { BlkifStatus.Error, BlkifStatus.Okay })
-        {
-            pair.Frontend.Put(BlkifOperation.FlushDiskCache, 0, 0, 0);
-            Assert.That(pair.RunForResponse(), Is.EqualTo(new FrontendCompletion(0, BlkifOperation.FlushDiskCache, expected)));
-            Assert.That(pair.Frontend.TryTake(out _), Is.False);
-        }
-
-        Assert.That(flushes, Is.EqualTo(2));
-    }
-
     private sealed class Counting : ILogger
     {
         public int Lines { get; private set; }
