@@ -48,6 +48,9 @@ public sealed class QueuePair : IDisposable
             Limits = target.Info.ToRequestLimits(options.MaxIndirectSegments),
             MaxRequests = maxRequests,
             MaxIndirectRequests = maxIndirectRequests,
+
+            // What others do in the process changes nothing here.
+            MemoryBudget = new MemoryBudget(long.MaxValue),
             Logger = logger ?? NullLogger.Instance,
         };
         Engine = RequestEngine.Create(configure is null ? settings : configure(settings));

@@ -71,8 +71,8 @@ public sealed record BackendOptions
     } = RequestLimits.IndirectSegmentsCeiling;
 
     /// <summary>
-    /// Requests of more than 11 segments under way at once in a queue, at most; 0 for as many as there may be requests. Each has up to 1 MiB of
-    /// memory, taken when there are first so many. While the most are under way, the guest's further requests there wait, of whatever size.
+    /// Requests of more than 11 segments under way at once in a queue, at most; 0 for as many as there may be requests. Each whose data is copied
+    /// has 1 MiB of memory, taken when it is needed. While the most are under way, the guest's further requests there wait, of whatever size.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public int MaxIndirectRequests
@@ -82,6 +82,25 @@ public sealed record BackendOptions
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "Large requests under way are at most a positive number, or 0.");
     } = 16;
+
+    /// <summary>
+    /// Pages of memory for the data of requests that each queue keeps when nobody has needed them for a second or two, from 0. The name is that of
+    /// Linux's backend; that one keeps 1024, and gives the others back at once.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
+    public int MaxBufferPages
+    {
+        get;
+        init => field = value >= 0
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The pages that are kept are a positive number, or 0.");
+    }
+
+    /// <summary>
+    /// What the queues of this device, and of all that are given the same budget, take together for the data of requests of more than 11
+    /// segments and for pages that stay mapped.
+    /// </summary>
+    public MemoryBudget MemoryBudget { get; init; } = MemoryBudget.Shared;
 
     /// <summary>
     /// How the data of requests gets to the target and back. With <see cref="GuestMemoryAccess.Persistent"/>, guests are offered persistent

@@ -306,6 +306,8 @@ internal sealed class DeviceMachine
         Barriers = _barriers,
         MaxRequests = _options.MaxRequests,
         MaxIndirectRequests = _options.MaxIndirectRequests,
+        MaxBufferPages = _options.MaxBufferPages,
+        MemoryBudget = _options.MemoryBudget,
         GuestMemory = MemoryFor(keys),
         MaxPersistentGrants = _options.MaxPersistentGrants,
         PersistentGrantTimeout = _options.PersistentGrantTimeout,

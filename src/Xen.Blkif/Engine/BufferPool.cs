@@ -3,22 +3,41 @@ using Xen.Blkif.Memory;
 
 namespace Xen.Blkif.Engine;
 
-/// <summary>Buffers for those requests that carry more than every slot has room for: made as they are needed, then used again and again.</summary>
+/// <summary>
+/// Buffers for those requests that carry more than every slot has room for: made as they are needed, used again and again, and given back when
+/// nobody needs so many any more.
+/// </summary>
 internal sealed unsafe class BufferPool : IDisposable
 {
     private readonly Func<NativeBuffer> _make;
+    private readonly long _length;
+    private readonly int _kept;
+    private readonly MemoryBudget _budget;
     private readonly NativeBuffer[] _made;
     private int _madeCount;
 
-    // A stack: what was used last is in the cache, and what lies at the bottom was not needed for the longest time.
+    // Buffers that the budget has room for: those made, and now and then one or a few that are not yet.
+    private int _granted;
+    private int _promised;
+
+    // A stack: what was used last is in the cache, and what lies at the bottom was not needed for the longest time. The lowest few were
+    // not needed since a look at the clock.
     private readonly nint[] _free;
     private int _freeCount;
+    private int _unneeded;
+    private long _since;
 
     /// <param name="make">Makes a buffer.</param>
+    /// <param name="length">Bytes of each.</param>
     /// <param name="capacity">Buffers, at most.</param>
-    public BufferPool(Func<NativeBuffer> make, int capacity)
+    /// <param name="kept">Buffers that stay, however long nobody needs them.</param>
+    /// <param name="budget">What they are taken from.</param>
+    public BufferPool(Func<long, NativeBuffer> make, long length, int capacity, int kept, MemoryBudget budget)
     {
-        _make = make;
+        _make = () => make(length);
+        _length = length;
+        _kept = kept;
+        _budget = budget;
         _made = new NativeBuffer[capacity];
         _free = new nint[capacity];
     }
@@ -26,23 +45,63 @@ internal sealed unsafe class BufferPool : IDisposable
     /// <summary>Buffers that have memory, in use or not.</summary>
     public int Made => _madeCount;
 
-    /// <summary>Whether every buffer that there may be is in use.</summary>
-    public bool IsExhausted => _freeCount == 0 && _madeCount == _made.Length;
+    /// <summary>Whether there is no buffer for one more user, beside those that there are and that are promised. The first is never refused.</summary>
+    public bool IsExhausted
+    {
+        get
+        {
+            int needed = _madeCount - _freeCount + _promised + 1;
+            while (_granted < needed && needed > 1 && needed <= _made.Length)
+            {
+                if (!_budget.TryTake(_length))
+                    return true;
+                _granted++;
+            }
 
-    /// <summary>Takes a buffer. Allocates where there was never one more in use than now.</summary>
+            return needed > _made.Length;
+        }
+    }
+
+    /// <summary>Keeps a buffer for a request that may come to need one, until it takes it or <see cref="EndPromises"/>.</summary>
+    public void Promise() => _promised++;
+
+    /// <summary>Forgets all promises, and what the budget has given for them.</summary>
+    public void EndPromises()
+    {
+        _promised = 0;
+        if (_granted == _madeCount)
+            return;
+        _budget.GiveBack((_granted - _madeCount) * _length);
+        _granted = _madeCount;
+    }
+
+    /// <summary>
+    /// Takes a buffer. Allocates where there was not one more in use lately. Who has not asked <see cref="IsExhausted"/> gets one beyond
+    /// the budget, if need be.
+    /// </summary>
     /// <returns>
     /// Its first byte, at the start of a page, or null where the system has no memory for it. It holds what its last user has left.
     /// </returns>
     public byte* TryRent()
     {
-        Debug.Assert(!IsExhausted, "Ask IsExhausted first.");
+        Debug.Assert(_freeCount > 0 || _madeCount < _made.Length, "There are no more users than the capacity.");
+        _promised = Math.Max(0, _promised - 1);
         if (_freeCount > 0)
-            return (byte*)_free[--_freeCount];
+        {
+            _unneeded = Math.Min(_unneeded, --_freeCount);
+            return (byte*)_free[_freeCount];
+        }
 
         try
         {
             NativeBuffer buffer = _make();
             _made[_madeCount++] = buffer;
+            if (_granted < _madeCount)
+            {
+                _budget.Take(_length);
+                _granted++;
+            }
+
             return buffer.Start;
         }
         catch (OutOfMemoryException)
@@ -58,9 +117,44 @@ internal sealed unsafe class BufferPool : IDisposable
         _free[_freeCount++] = (nint)buffer;
     }
 
+    /// <summary>Gives back what nobody has needed for <see cref="Idleness.Ticks"/>, and before it is twice that. To be called when there is nothing better to do.</summary>
+    /// <param name="now">The time.</param>
+    public void Tidy(long now)
+    {
+        EndPromises();
+        if (now - _since < Idleness.Ticks)
+            return;
+
+        int gone = Math.Max(0, Math.Min(_unneeded, _madeCount - _kept));
+        for (int i = 0; i < gone; i++)
+            GiveBack(_free[i]);
+        _freeCount -= gone;
+        Array.Copy(_free, gone, _free, 0, _freeCount);
+        _unneeded = _freeCount;
+        _since = now;
+    }
+
+    /// <summary>How long it is until <see cref="Tidy"/> has something to do, in ticks of the clock; <see cref="long.MaxValue"/> for never.</summary>
+    /// <param name="now">The time.</param>
+    public long TimeUntilUntidy(long now) =>
+        _freeCount > 0 && _madeCount > _kept ? Math.Max(0, Idleness.Ticks - (now - _since)) : long.MaxValue;
+
     public void Dispose()
     {
+        EndPromises();
         for (int i = 0; i < _madeCount; i++)
             _made[i].Dispose();
+        _budget.GiveBack(_granted * _length);
+    }
+
+    private void GiveBack(nint start)
+    {
+        int index = 0;
+        while (_made[index].Start != (byte*)start)
+            index++;
+        _made[index].Dispose();
+        _made[index] = _made[--_madeCount];
+        _granted--;
+        _budget.GiveBack(_length);
     }
 }

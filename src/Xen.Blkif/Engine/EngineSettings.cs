@@ -43,10 +43,16 @@ public sealed record EngineSettings
     public int MaxRequests { get; init; }
 
     /// <summary>
-    /// Indirect requests under way at once, at most; 0 for as many as there may be requests. Each has up to 1 MiB of memory, taken when there
-    /// are first so many. While the most are under way, no request of any kind is taken.
+    /// Indirect requests under way at once, at most; 0 for as many as there may be requests. Each whose data is copied has 1 MiB of memory,
+    /// taken when it is needed. While the most are under way, no request of any kind is taken.
     /// </summary>
     public int MaxIndirectRequests { get; init; }
+
+    /// <summary>Pages of memory for the data of requests that the queue keeps when nobody has needed them for a second or two.</summary>
+    public int MaxBufferPages { get; init; }
+
+    /// <summary>What memory for the data of indirect requests and pages that stay mapped are taken from.</summary>
+    public MemoryBudget MemoryBudget { get; init; } = MemoryBudget.Shared;
 
     /// <summary>How the data of requests gets to the target and back.</summary>
     public GuestMemoryAccess GuestMemory { get; init; }

@@ -12,20 +12,24 @@ internal sealed unsafe partial class GuestBuffers
     {
         get
         {
-            if (_persistent is not { Count: > 0 })
-                return Timeout.Infinite;
+            long now = _clock();
+            long pages = _persistent?.TimeUntilUntidy(now) ?? long.MaxValue;
+            long buffers = Math.Min(_small.TimeUntilUntidy(now), Math.Min(_indirect.TimeUntilUntidy(now), _large.TimeUntilUntidy(now)));
 
             // Rounded up: who wakes a moment too early finds nothing to do.
-            double milliseconds = Math.Ceiling(_persistent.TimeUntilUntidy(_clock()) * 1e3 / Stopwatch.Frequency);
+            double milliseconds = Math.Ceiling(Math.Min(pages, buffers) * 1e3 / Stopwatch.Frequency);
             return milliseconds < int.MaxValue ? (int)milliseconds : Timeout.Infinite;
         }
     }
 
-    /// <summary>Lets go of pages that nobody has used for long, and makes room where there was none. For idle moments.</summary>
+    /// <summary>Lets go of pages and gives back memory that nobody has used for long, and makes room where there was none. For idle moments.</summary>
     public void Tidy()
     {
-        if (_persistent is { Count: > 0 })
-            _persistent.Tidy(_clock());
+        long now = _clock();
+        _persistent?.Tidy(now);
+        _small.Tidy(now);
+        _indirect.Tidy(now);
+        _large.Tidy(now);
     }
 
     private bool TryMap(RequestSlot* slot)

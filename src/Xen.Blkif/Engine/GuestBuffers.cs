@@ -16,12 +16,12 @@ namespace Xen.Blkif.Engine;
 /// </remarks>
 internal sealed unsafe partial class GuestBuffers : IDisposable
 {
-    private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
-
-    // A page of segments, one of vectors, then the data.
+    // A page of segments, one of vectors.
     private const int IndirectVectors = XenPage.Size;
-    private const int IndirectData = 2 * XenPage.Size;
-    private const int IndirectLength = IndirectData + (RequestLimits.IndirectSegmentsCeiling * XenPage.Size);
+    private const int IndirectLength = 2 * XenPage.Size;
+
+    private const int LargePages = RequestLimits.IndirectSegmentsCeiling;
+    private const int LargeLength = LargePages * XenPage.Size;
 
     private readonly DomainId _domain;
     private readonly GuestMemoryAccess _access;
@@ -30,9 +30,12 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     private readonly GrantCopyBatch _batch;
     private readonly PageMapper _pages;
     private readonly PersistentGrants? _persistent;
-    private readonly NativeBuffer _memory;
+    private readonly SlotMemory _small;
     private readonly NativeBuffer _vectors;
+
+    // Of indirect requests: what each needs, and room for the data of those that are copied.
     private readonly BufferPool _indirect;
+    private readonly BufferPool _large;
 
     /// <summary>Takes address space for the worst case of requests without indirect segments; pages are used as requests need them.</summary>
     /// <param name="settings">The grant table, the guest, and how to reach it.</param>
@@ -49,18 +52,19 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         _batch = new GrantCopyBatch(settings.Grants);
         _pages = new PageMapper(settings.Grants, settings.Domain, log);
         if (_access == GuestMemoryAccess.Persistent)
-            _persistent = new PersistentGrants(_pages, settings.MaxPersistentGrants, settings.PersistentGrantTicks, settings.Clock());
-        _memory = make((long)slots * SlotLength);
+            _persistent = new PersistentGrants(_pages, settings.MaxPersistentGrants, settings.MemoryBudget, settings.PersistentGrantTicks, settings.Clock());
+        _small = new SlotMemory(make, slots, settings.MaxBufferPages);
         _vectors = make((long)slots * BlkifLimits.MaxSegments * sizeof(IoVector));
-        _indirect = new BufferPool(() => make(IndirectLength), indirect);
+        _indirect = new BufferPool(make, IndirectLength, indirect, kept: 0, new MemoryBudget(long.MaxValue));
+        _large = new BufferPool(make, LargeLength, indirect, (settings.MaxBufferPages - _small.KeptPages) / LargePages, settings.MemoryBudget);
     }
 
     /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
-    public bool IsExhausted => _indirect.IsExhausted;
+    public bool IsExhausted => _indirect.IsExhausted || (_access != GuestMemoryAccess.Map && _large.IsExhausted);
 
     /// <summary>
-    /// Gives a slot room for an indirect request, whose segments come out of the guest now or with the next <see cref="Copy"/>. Where there is
-    /// no memory for it, the request has failed.
+    /// Gives a slot room for an indirect request, whose segments come out of the guest now or with the next <see cref="Copy"/>, and keeps room
+    /// for its data until <see cref="EndPromises"/>. Where there is no memory for it, the request has failed.
     /// </summary>
     /// <param name="slot">The slot; its number of segments is known.</param>
     /// <param name="page">The guest's page that holds them.</param>
@@ -75,6 +79,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
             return;
         }
 
+        _large.Promise();
         slot->Segments = (BlkifSegment*)slot->Rented;
         int length = slot->SegmentCount * sizeof(BlkifSegment);
         nint mapped = _persistent?.TryHold(page) ?? 0;
@@ -88,12 +93,17 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         _persistent!.Release(page, slot->Started);
     }
 
-    /// <summary>Gives a slot vectors for its data. Where its pages have to be mapped and cannot be, the request has failed.</summary>
+    /// <summary>To be called when every request whose segments were gathered is attached or has failed.</summary>
+    public void EndPromises() => _large.EndPromises();
+
+    /// <summary>
+    /// Gives a slot vectors for its data. Where its pages have to be mapped and cannot be, or there is no memory for them, the request has
+    /// failed.
+    /// </summary>
     public void Attach(int index, RequestSlot* slot)
     {
         slot->Vectors = slot->Rented == null ? (IoVector*)_vectors.Start + (index * BlkifLimits.MaxSegments) : (IoVector*)(slot->Rented + IndirectVectors);
         slot->VectorCount = 0;
-        slot->IsCopied = false;
         if (_access == GuestMemoryAccess.Map)
         {
             if (!TryMap(slot))
@@ -101,8 +111,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         }
         else if (_persistent is null || !TryHold(slot, _persistent))
         {
-            slot->IsCopied = true;
-            slot->AddVector((nint)(slot->Rented == null ? _memory.Start + ((long)index * SlotLength) : slot->Rented + IndirectData), (nint)slot->Length);
+            GiveBuffer(index, slot);
         }
     }
 
@@ -117,6 +126,13 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
 
         while (slot->Held > 0)
             _persistent!.Release(slot->Segments[--slot->Held].Reference, now);
+
+        if (slot->Large != null)
+            _large.Return(slot->Large);
+        else if (slot->IsCopied)
+            _small.Return(now);
+        slot->Large = null;
+        slot->IsCopied = false;
 
         if (slot->Rented != null)
             _indirect.Return(slot->Rented);
@@ -135,12 +151,27 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     public void Dispose()
     {
         _persistent?.Dispose();
+        _large.Dispose();
         _indirect.Dispose();
         _vectors.Dispose();
-        _memory.Dispose();
+        _small.Dispose();
     }
 
     private static nint LengthOf(BlkifSegment segment) => (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
+
+    private void GiveBuffer(int index, RequestSlot* slot)
+    {
+        byte* buffer = slot->Rented == null ? _small.Rent(index) : slot->Large = _large.TryRent();
+        if (buffer == null)
+        {
+            slot->Status = BlkifStatus.Error;
+            _log.OutOfMemory(slot->SegmentCount);
+            return;
+        }
+
+        slot->IsCopied = true;
+        slot->AddVector((nint)buffer, (nint)slot->Length);
+    }
 
     private void Gather(RequestSlot* slot, bool intoGuest)
     {

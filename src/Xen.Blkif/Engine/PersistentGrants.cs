@@ -15,6 +15,7 @@ internal sealed class PersistentGrants : IDisposable
     private const int None = -1;
 
     private readonly PageMapper _pages;
+    private readonly MemoryBudget _budget;
     private readonly long _timeout;
     private readonly Entry[] _entries;
 
@@ -33,11 +34,13 @@ internal sealed class PersistentGrants : IDisposable
 
     /// <param name="pages">Maps and unmaps.</param>
     /// <param name="capacity">Pages at most, from 0.</param>
+    /// <param name="budget">What they are taken from.</param>
     /// <param name="timeout">How long a page stays that nobody uses, in ticks of the clock.</param>
     /// <param name="now">The time.</param>
-    public PersistentGrants(PageMapper pages, int capacity, long timeout, long now)
+    public PersistentGrants(PageMapper pages, int capacity, MemoryBudget budget, long timeout, long now)
     {
         _pages = pages;
+        _budget = budget;
         _timeout = timeout;
         _lastPurge = now - PurgeInterval;
         _entries = new Entry[capacity];
@@ -96,7 +99,7 @@ internal sealed class PersistentGrants : IDisposable
         if (!_lackedRoom || now - _lastPurge < PurgeInterval)
             return;
 
-        for (int wanted = Math.Max(1, _entries.Length * PurgedPercent / 100); _oldest != None && removed < wanted; removed++)
+        for (int wanted = Math.Max(1, Count * PurgedPercent / 100); _oldest != None && removed < wanted; removed++)
             Remove(_oldest);
         _lackedRoom = false;
         _lastPurge = now;
@@ -120,14 +123,14 @@ internal sealed class PersistentGrants : IDisposable
         foreach (Entry entry in _entries)
         {
             if (entry.Address != 0)
-                _pages.Unmap(entry.Address, 1);
+                Unmap(entry.Address);
         }
     }
 
     private int TryMap(GrantReference reference)
     {
         int index = _free;
-        if (index == None)
+        if (index == None || !_budget.TryTake(XenPage.Size))
         {
             _lackedRoom = true;
             return None;
@@ -136,7 +139,10 @@ internal sealed class PersistentGrants : IDisposable
         // One at a time: pages that are mapped together are unmapped together.
         nint address = _pages.TryMap(reference, writable: true);
         if (address == 0)
+        {
+            _budget.GiveBack(XenPage.Size);
             return None;
+        }
 
         ref Entry entry = ref _entries[index];
         _free = entry.Link;
@@ -157,10 +163,16 @@ internal sealed class PersistentGrants : IDisposable
             link = ref _entries[link].Link;
         link = entry.Link;
 
-        _pages.Unmap(entry.Address, 1);
+        Unmap(entry.Address);
         entry = new Entry { Link = _free };
         _free = index;
         Count--;
+    }
+
+    private void Unmap(nint address)
+    {
+        _pages.Unmap(address, 1);
+        _budget.GiveBack(XenPage.Size);
     }
 
     private int Find(GrantReference reference)

@@ -72,6 +72,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             else
                 Refuse(slot, copy);
         }
+
+        _guest.EndPromises();
     }
 
     private void Accept(int index, RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)

@@ -24,11 +24,14 @@ internal unsafe struct RequestSlot
     /// <summary>Segments of data.</summary>
     public int SegmentCount;
 
-    /// <summary>The segments: in the private copy of the request, or in the buffer that an indirect one has rented.</summary>
+    /// <summary>The segments: in the private copy of the request, or in what an indirect one has rented.</summary>
     public BlkifSegment* Segments;
 
-    /// <summary>The buffer of an indirect request; null where it is none.</summary>
+    /// <summary>Room for the segments and the vectors of an indirect request; null where it is none.</summary>
     public byte* Rented;
+
+    /// <summary>Room for its data, where that is copied; otherwise null.</summary>
+    public byte* Large;
 
     /// <summary>The first byte on the target of what is left to do.</summary>
     public long Offset;

@@ -54,9 +54,15 @@ internal sealed unsafe class NativeBuffer : SafeHandle
         return new Span<byte>(_start + offset, length);
     }
 
+    /// <summary>Gives the pages from an offset on back to the system, on Linux: they hold zeros when they are used again. On others they stay.</summary>
+    /// <param name="offset">The first byte, at the start of a page.</param>
+    public void ReleasePages(long offset) => LibC.ReleasePages(_start + offset, (Length - offset) & ~(XenPage.Size - 1L));
+
     /// <inheritdoc/>
     protected override bool ReleaseHandle()
     {
+        // The allocator may keep what is freed for its next caller: then the addresses alone.
+        ReleasePages(0);
         GC.RemoveMemoryPressure(Length + XenPage.Size);
 #if NETSTANDARD
         Marshal.FreeHGlobal(handle);

@@ -269,6 +269,7 @@ internal sealed class BlockBackendTests
             () => _ = new BackendOptions { MaxRingPageOrder = -1 }, () => _ = new BackendOptions { MaxRingPageOrder = 5 },
             () => _ = new BackendOptions { MaxQueues = 0 }, () => _ = new BackendOptions { MaxQueues = 17 },
             () => _ = new BackendOptions { MaxRequests = -1 }, () => _ = new BackendOptions { MaxIndirectRequests = -1 },
+            () => _ = new BackendOptions { MaxBufferPages = -1 }, () => _ = new MemoryBudget(-1),
             () => _ = new BackendOptions { GuestMemory = (GuestMemoryAccess)3 }, () => _ = new BackendOptions { MaxPersistentGrants = -1 },
             () => _ = new BackendOptions { MaxPersistentGrants = (1 << 20) + 1 }, () => _ = new BackendOptions { PersistentGrantTimeout = TimeSpan.Zero },
             () => _ = new BackendOptions { PersistentGrantTimeout = TimeSpan.FromDays(2) },

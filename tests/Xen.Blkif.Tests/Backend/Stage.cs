@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
@@ -19,7 +20,7 @@ internal sealed class Stage : IAsyncDisposable
     {
         Target = target ?? Disk;
         Guest = Xen.CreateGuest(GuestId);
-        Options = new BackendOptions { MaxQueues = 4, LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50) };
+        Options = new BackendOptions { MaxQueues = 4, LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50), MemoryBudget = Budget };
     }
 
     public SimulatedXen Xen { get; } = new();
@@ -32,6 +33,9 @@ internal sealed class Stage : IAsyncDisposable
     public IBlockTarget Target { get; }
 
     public LogLines Log { get; } = new();
+
+    /// <summary>What the disks of this stage take, and no others.</summary>
+    public MemoryBudget Budget { get; } = new(long.MaxValue);
 
     public BackendOptions Options { get; set; }
 
@@ -143,6 +147,7 @@ internal sealed class Stage : IAsyncDisposable
         {
             Assert.That(Xen.Grants.MappedPages, Is.Zero, $"mapped pages {when}");
             Assert.That(Xen.Events.Bound, Is.Zero, $"bound ports {when}");
+            Assert.That(Budget.Used, Is.Zero, $"bytes taken from the budget {when}");
             Assert.That(Xen.Store.Watches, Is.Zero, $"watches {when}");
             Assert.That(Xen.Store.List("/local/domain/0/backend/blkif"), Is.Empty, $"nodes of the backend {when}");
             Assert.That(Xen.Store.List("/local/domain/5/device/vbd"), Is.Empty, $"nodes of the frontend {when}");

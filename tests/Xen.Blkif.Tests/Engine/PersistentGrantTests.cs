@@ -210,7 +210,7 @@ internal sealed class PersistentGrantTests
         var host = new CountingGrants();
         var log = new EngineLog(new LogLines().CreateLogger("engine"), "vbd");
         int capacity = random.Next(1, 40);
-        using (var table = new PersistentGrants(new PageMapper(host, 5, log), capacity, timeout: 1000, _now))
+        using (var table = new PersistentGrants(new PageMapper(host, 5, log), capacity, new MemoryBudget(long.MaxValue), timeout: 1000, _now))
         {
             var held = new List<GrantReference>();
             for (int step = 0; step < 20_000; step++)

@@ -329,8 +329,9 @@ internal sealed class RestartTests
         Assert.That(answer, Is.EqualTo(new FrontendCompletion(0, BlkifOperation.Read, BlkifStatus.Okay)));
     }
 
+    // What processes had taken that are killed goes with them, and is not looked for in the end.
     private static BackendOptions Options(Stage stage, TemporaryFolder folder) =>
-        stage.Options with { StateFolder = folder.Path, DetachTimeout = TimeSpan.Zero };
+        stage.Options with { StateFolder = folder.Path, DetachTimeout = TimeSpan.Zero, MemoryBudget = new MemoryBudget(long.MaxValue) };
 
     private static Dictionary<string, string?> Nodes(Stage stage) =>
         stage.Xen.Store.List(Stage.Be).ToDictionary(key => key, stage.ReadBe, StringComparer.Ordinal);

@@ -1,0 +1,64 @@
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Memory;
+using Xen.Blkif.Protocol;
+
+namespace Xen.Blkif.Engine;
+
+/// <summary>Room for the data of every slot, as long as that has no more segments than a slot of the ring can name.</summary>
+/// <remarks>Address space for the worst case; its pages are used as requests need them, and given back when the queue is idle.</remarks>
+internal sealed unsafe class SlotMemory : IDisposable
+{
+    private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
+
+    private readonly NativeBuffer _memory;
+    private readonly long _keptLength;
+    private int _inUse;
+    private bool _isTouched;
+    private long _lastUsed;
+
+    /// <param name="make">Makes memory of so many bytes.</param>
+    /// <param name="slots">Requests that can be under way at once.</param>
+    /// <param name="keptPages">Pages that stay, however long nobody uses them.</param>
+    public SlotMemory(Func<long, NativeBuffer> make, int slots, int keptPages)
+    {
+        _memory = make((long)slots * SlotLength);
+        _keptLength = Math.Min((long)keptPages * XenPage.Size, _memory.Length);
+
+        // Where making it has touched its pages, those go again.
+        _memory.ReleasePages(0);
+    }
+
+    /// <summary>Pages that stay.</summary>
+    public int KeptPages => (int)(_keptLength / XenPage.Size);
+
+    /// <summary>The first byte of a slot's room. It holds anything.</summary>
+    public byte* Rent(int index)
+    {
+        _inUse++;
+        _isTouched = true;
+        return _memory.Start + ((long)index * SlotLength);
+    }
+
+    public void Return(long now)
+    {
+        _inUse--;
+        _lastUsed = now;
+    }
+
+    /// <summary>Gives pages back if no slot's room was used for <see cref="Idleness.Ticks"/>. To be called when there is nothing better to do.</summary>
+    /// <param name="now">The time.</param>
+    public void Tidy(long now)
+    {
+        if (TimeUntilUntidy(now) > 0)
+            return;
+        _memory.ReleasePages(_keptLength);
+        _isTouched = false;
+    }
+
+    /// <summary>How long it is until <see cref="Tidy"/> has something to do, in ticks of the clock; <see cref="long.MaxValue"/> for never.</summary>
+    /// <param name="now">The time.</param>
+    public long TimeUntilUntidy(long now) =>
+        _isTouched && _inUse == 0 && _keptLength < _memory.Length ? Math.Max(0, Idleness.Ticks - (now - _lastUsed)) : long.MaxValue;
+
+    public void Dispose() => _memory.Dispose();
+}
