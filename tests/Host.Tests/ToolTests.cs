@@ -17,7 +17,7 @@ internal sealed class ToolTests
     }
 
     [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--max-queues", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
-    [TestCase("serve", "--max-queues", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("serve", "--max-queues", "--guest-memory", "--max-memory", "--backend-type", "--log-level", "--json-logs")]
     [TestCase("detach", "DOMAIN", "VDEV", "--timeout", "--backend-type")]
     [TestCase("list", "--json", "--backend-type")]
     public async Task Help_of_a_command_lists_what_it_takes(string command, params string[] words)
@@ -40,6 +40,8 @@ internal sealed class ToolTests
     [TestCase("--help", "serve", "--max-queues", "many")]
     [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
     [TestCase("'paper' is none of copy, map and persistent", "serve", "--guest-memory", "paper")]
+    [TestCase("'little' is no size", "serve", "--max-memory", "little")]
+    [TestCase("'-1' is no size", "serve", "--max-memory=-1")]
     public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)
     {
         (int status, string output, string errors) = await RunAsync(arguments);
@@ -49,6 +51,7 @@ internal sealed class ToolTests
 
     [TestCase("list")]
     [TestCase("serve")]
+    [TestCase("serve", "--max-memory", "64M")]
     [TestCase("attach", "5", "xvda", "memory:1M")]
     [TestCase("attach", "5", "xvda", "memory:1M", "--guest-memory", "map")]
     [TestCase("detach", "5", "xvda")]

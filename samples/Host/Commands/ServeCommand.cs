@@ -17,7 +17,7 @@ internal sealed class ServeCommand
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
             SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance,
-            BackendTypeOption.Instance,
+            MaxMemoryOption.Instance, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -35,6 +35,7 @@ internal sealed class ServeCommand
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
+            MemoryBudget = arguments.GetValue(MaxMemoryOption.Instance)!,
             FlushFailure = FlushFailureOption.Of(arguments),
             StateFolder = StatusFolder.TryMakeCurrent(logs),
             LoggerFactory = logs,
