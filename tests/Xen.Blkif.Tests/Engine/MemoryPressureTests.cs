@@ -142,6 +142,7 @@ internal sealed class MemoryPressureTests
     }
 
     [Test]
+    [Property("Advisory", "XSA-300")]
     public void Mapped_pages_are_taken_from_the_budget_and_what_it_has_no_room_for_is_copied()
     {
         var budget = new MemoryBudget(11 * 4096);
