@@ -7,7 +7,10 @@ internal static class AllMoves
 {
     /// <summary>By what they are made with.</summary>
     public static IReadOnlyList<IReadOnlyList<Move>> Kinds { get; } =
-        [LifeMoves.List, RequestMoves.List, IndirectMoves.List, RingMoves.List, GrantMoves.List, EventMoves.List, StoreMoves.List, HostMoves.List];
+    [
+        LifeMoves.List, RequestMoves.List, IndirectMoves.List, BarrierMoves.List, RingMoves.List, GrantMoves.List, EventMoves.List, StoreMoves.List,
+        QueueMoves.List, HostMoves.List, RestartMoves.List,
+    ];
 
     public static IReadOnlyList<Move> List { get; } = [.. Kinds.SelectMany(kind => kind)];
 

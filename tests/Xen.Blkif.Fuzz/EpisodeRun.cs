@@ -52,7 +52,7 @@ internal static class EpisodeRun
         SimulatedGuest guest = xen.CreateGuest(id, 256);
         await using var target = new SuspiciousTarget(episode.Setting, findings, ThreadOf(id, "late"));
         var logs = new CountingLogs();
-        var toolstack = new Toolstack(xen, guest, target, episode.Setting, logs, findings);
+        using var toolstack = new Toolstack(xen, guest, target, episode.Setting, logs, findings);
         await using (var neighbour = new Neighbour(xen, id + Guests, episode.Seed, findings))
         {
             await neighbour.StartAsync();
@@ -67,9 +67,9 @@ internal static class EpisodeRun
             }
 
             hostile.Settle();
-            progress.Answers = hostile.Ledger.Closed;
+            progress.Answers = hostile.Answers;
             toolstack.Detach();
-            hostile.DropRing();
+            hostile.DropRings();
             if (!hostile.IsDead)
             {
                 findings.Check(hostile.Estate.IsUntouched(), "pages were written that the guest had not granted for writing");

@@ -17,6 +17,7 @@ internal sealed unsafe class Estate
     private readonly GrantReference[] _readOnly;
     private readonly GrantReference[] _foreign;
     private readonly GrantReference[] _segmentPages;
+    private readonly GrantReference[] _marked;
     private readonly int _firstSegmentPage;
     private readonly int _shakyPage;
     private readonly int _forbiddenPage;
@@ -32,6 +33,10 @@ internal sealed unsafe class Estate
         _firstSegmentPage = guest.AllocatePages(Few);
         _segmentPages = [.. Enumerable.Range(_firstSegmentPage, Few).Select(page => guest.Grant(page, 0, writable: true))];
 
+        int marked = guest.AllocatePages(Few);
+        _marked = [.. Enumerable.Range(marked, Few).Select(page => guest.Grant(page, 0, writable: true))];
+        new Span<byte>((void*)guest.AddressOf(marked), Few * XenPage.Size).Fill(Solitude.Mark);
+
         // Nobody may write from here on, the pages that are granted for reading or to another domain among them.
         _forbiddenPages = 8 * Few;
         _forbiddenPage = guest.AllocatePages(_forbiddenPages);
@@ -45,6 +50,12 @@ internal sealed unsafe class Estate
 
     /// <summary>A page whose grant may go at any time.</summary>
     public GrantReference Shaky(Random random) => _shaky[random.Next(_shaky.Length)];
+
+    /// <summary>All of these.</summary>
+    public IReadOnlyList<GrantReference> AllShaky => _shaky;
+
+    /// <summary>A page that stays granted, and that nothing but barriers may use.</summary>
+    public GrantReference Marked(Random random) => _marked[random.Next(_marked.Length)];
 
     public GrantReference ReadOnly(Random random) => _readOnly[random.Next(_readOnly.Length)];
 
@@ -84,7 +95,7 @@ internal sealed unsafe class Estate
     public bool TryRevokeAll()
     {
         bool all = true;
-        foreach (GrantReference reference in (GrantReference[])[.. _firm, .. _shaky, .. _segmentPages, .. _readOnly, .. _foreign])
+        foreach (GrantReference reference in (GrantReference[])[.. _firm, .. _shaky, .. _segmentPages, .. _marked, .. _readOnly, .. _foreign])
             all &= _guest.TryRevoke(reference);
         return all;
     }

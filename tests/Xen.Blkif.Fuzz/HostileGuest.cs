@@ -5,15 +5,15 @@ using Xen.Blkif.Testing;
 
 namespace Xen.Blkif.Fuzz;
 
-/// <summary>A guest that means harm, and what it has: a ring, pages, an event channel, its nodes in xenstore. Moves are made with it.</summary>
-internal sealed unsafe class HostileGuest
+/// <summary>A guest that means harm, and what it has: rings, pages, event channels, its nodes in xenstore. Moves are made with it.</summary>
+internal sealed class HostileGuest
 {
     public const string Vdev = "xvda";
     public const int VdevNumber = 51712;
-    private const int RingHeader = 64;
 
-    private int _put;
-    private uint _frozen;
+    private readonly Ledger[] _ledgers;
+    private HostileRing[] _rings = [];
+    private int _chosen;
     private bool _misled;
 
     public HostileGuest(SimulatedXen xen, SimulatedGuest guest, Setting setting, Toolstack toolstack, Findings findings)
@@ -23,10 +23,8 @@ internal sealed unsafe class HostileGuest
         Setting = setting;
         Toolstack = toolstack;
         Findings = findings;
-        Ledger = new Ledger(findings);
+        _ledgers = [.. Enumerable.Range(0, Setting.MaxQueues).Select(ring => new Ledger(findings, ring))];
         Estate = new Estate(guest);
-        Stride = setting.Protocol == BlkifProtocol.X64 ? 112 : 108;
-        Slots = 32u << setting.RingPageOrder;
         Frontend = $"/local/domain/{guest.Id}/device/vbd/{VdevNumber}";
     }
 
@@ -40,19 +38,22 @@ internal sealed unsafe class HostileGuest
 
     public Findings Findings { get; }
 
-    public Ledger Ledger { get; }
-
     public Estate Estate { get; }
 
     /// <summary>Its half in xenstore.</summary>
     public string Frontend { get; }
 
-    /// <summary>Its ring; none before it has connected and after it has let go.</summary>
-    public FrontendQueue? Queue { get; private set; }
+    /// <summary>Its rings; none before it has connected and after it has let go.</summary>
+    public IReadOnlyList<HostileRing> Rings => _rings;
 
-    public int Stride { get; }
+    /// <summary>The ring that the present move is about.</summary>
+    public HostileRing? Ring => _rings.Length > 0 ? _rings[_chosen % _rings.Length] : null;
 
-    public uint Slots { get; }
+    /// <summary>Requests of all rings without a response.</summary>
+    public int Open => _ledgers.Sum(ledger => ledger.Open);
+
+    /// <summary>Responses that were held against their requests.</summary>
+    public long Answers => _ledgers.Sum(ledger => ledger.Closed);
 
     /// <summary>Whether it has been destroyed.</summary>
     public bool IsDead { get; private set; }
@@ -63,8 +64,12 @@ internal sealed unsafe class HostileGuest
     /// <summary>How a request ends that is right in every way.</summary>
     public Ending Hope => Setting.TargetIsSound && IsOwedAnswers && Toolstack.IsSound ? Ending.Success : Ending.Any;
 
-    /// <summary>The ring as numbers: req_prod, req_event, rsp_prod, rsp_event.</summary>
-    public uint* Indices => (uint*)Queue!.RingAddress;
+    /// <summary>Chooses the ring of the moves that follow.</summary>
+    /// <param name="number">Any, from 0.</param>
+    public void Choose(int number) => _chosen = number;
+
+    /// <summary>Whether a request waits for its response, in whichever ring.</summary>
+    public bool IsOpen(ulong id) => _ledgers.Any(ledger => ledger.IsOpen(id));
 
     /// <summary>Connects as an honest driver does, whatever was before. It must be let in.</summary>
     public void Connect()
@@ -72,20 +77,26 @@ internal sealed unsafe class HostileGuest
         if (!LetGo())
             return;
 
-        Queue = FrontendQueue.Create(Guest, 0, new FrontendOptions { Protocol = Setting.Protocol, RingPageOrder = Setting.RingPageOrder, Depth = 1, MaxIndirectSegments = 0 });
-        _put = 0;
-        _frozen = FrozenBytes(Queue);
-        _misled = false;
-        Write("ring-page-order", Number(Setting.RingPageOrder));
-        for (int i = 0; i < Queue.RingReferences.Count; i++)
-            Write($"ring-ref{Number(i)}", Queue.RingReferences[i].ToString());
-        Write("event-channel", Number(Queue.Channel.Port));
-        Write("feature-persistent", Setting.SaysPersistent ? "1" : "0");
-        Write("protocol", BlkifProtocols.NameOf(Setting.Protocol));
+        Offer(Setting.Queues);
+        Toolstack.TrustBarriers(true);
         Write("state", "3");
         IsOwedAnswers = Patience.Until(() => Toolstack.BackendState == "4");
         Findings.Check(IsOwedAnswers, $"the guest kept to the protocol and was not let in: {Toolstack.Describe()}");
         Write("state", "4");
+    }
+
+    /// <summary>Makes its rings and writes where they are, but not yet its state.</summary>
+    public void Offer(int queues)
+    {
+        _rings = [.. Enumerable.Range(0, queues).Select(ring => new HostileRing(Guest, Setting, _ledgers[ring]))];
+        _misled = false;
+        Write("ring-page-order", Number(Setting.RingPageOrder));
+        if (queues > 1)
+            Write("multi-queue-num-queues", Number(queues));
+        for (int i = 0; i < queues; i++)
+            Offer(_rings[i].Queue, queues > 1 ? $"queue-{Number(i)}/" : "");
+        Write("feature-persistent", Setting.SaysPersistent ? "1" : "0");
+        Write("protocol", BlkifProtocols.NameOf(Setting.Protocol));
     }
 
     /// <summary>Gives its disk back, so that the backend holds nothing of it and waits for its next driver.</summary>
@@ -105,7 +116,7 @@ internal sealed unsafe class HostileGuest
                 continue;
             if (!Follows("6", state => state == "6"))
                 continue;
-            DropRing();
+            DropRings();
             foreach (string key in Guest.Store.List(Frontend).Where(key => key is not ("state" or "backend" or "backend-id" or "virtual-device" or "device-type")))
                 Guest.Store.Remove($"{Frontend}/{key}");
             if (Follows("1", state => state == "2"))
@@ -116,81 +127,60 @@ internal sealed unsafe class HostileGuest
         return false;
     }
 
-    /// <summary>Puts a request into the ring, and returns where it lies: not shown to the backend yet, so that it can be changed.</summary>
-    public byte* Put(BlkifOperation operation, Ending ending, ulong sector, ReadOnlySpan<BlkifSegment> segments)
-    {
-        Queue!.Put(operation, Ledger.Add((byte)operation, ending), sector, segments);
-        return Slot((uint)_put++);
-    }
-
-    /// <inheritdoc cref="Put"/>
-    public byte* PutDiscard(Ending ending, ulong sector, ulong sectors, byte flags)
-    {
-        Queue!.PutDiscard(Ledger.Add((byte)BlkifOperation.Discard, ending), sector, sectors, flags);
-        return Slot((uint)_put++);
-    }
-
-    /// <inheritdoc cref="Put"/>
-    /// <returns>The request's id.</returns>
-    public ulong PutIndirect(byte operation, Ending ending, ulong sector, int segments, GrantReference page)
-    {
-        ulong id = Ledger.Add((byte)BlkifOperation.Indirect, ending, operation);
-        Queue!.PutIndirect((BlkifOperation)operation, id, sector, (ushort)segments, page);
-        _put++;
-        return id;
-    }
-
-    /// <summary>Takes a slot, whose content the caller writes.</summary>
-    public byte* PutUnlisted()
-    {
-        Queue!.Put(BlkifOperation.Read, 0, 0, []);
-        return Slot((uint)_put++);
-    }
-
-    /// <summary>The slot of a free-running index.</summary>
-    public byte* Slot(uint index) => (byte*)Queue!.RingAddress + RingHeader + (index % Slots * Stride);
-
-    /// <summary>A slot of a request that the backend may be at.</summary>
-    public byte* AnySlot(Random random) => Slot((uint)random.Next((int)Slots));
-
-    /// <summary>Where the sector number lies in a slot; the segments follow.</summary>
-    public int SectorOffset => Setting.Protocol == BlkifProtocol.X64 ? 16 : 12;
-
-    /// <summary>Takes and checks the responses that are there.</summary>
+    /// <summary>Takes and checks the responses that are there, in all rings.</summary>
     public void TakeResponses()
     {
-        if (Queue is not { } queue)
-            return;
-        while (queue.TryTake(out FrontendCompletion response))
-            Ledger.Close(response);
-        Findings.Check(Ledger.IsSpoiled || !queue.IsCorrupt, "the backend shows more responses than there were requests");
+        foreach (HostileRing ring in _rings)
+            ring.TakeResponses(Findings);
     }
 
-    /// <summary>Stops misbehaving, and waits for what it is owed.</summary>
+    /// <summary>Stops misbehaving, and waits for what it is owed. Backends that are about to be killed are, and others come after them.</summary>
     public void Settle()
     {
-        if (Queue is not { } queue || !IsOwedAnswers || Findings.Any)
+        if (_rings.Length == 0 || !IsOwedAnswers || Findings.Any)
             return;
 
         Toolstack.Heal();
-        queue.Push();
-        queue.Channel.Notify();
+        foreach (HostileRing ring in _rings)
+        {
+            ring.Queue.Push();
+            ring.Queue.Channel.Notify();
+        }
+
         bool answered = Patience.Until(() =>
         {
+            Toolstack.Revive();
             TakeResponses();
-            return Ledger.Open == 0;
+            return Open == 0 || Findings.Any || Toolstack.IsLost;
         });
-        Findings.Check(answered, $"{Ledger.Open} requests are never answered: {Toolstack.Describe()}");
+        Findings.Check(answered, $"{Open} requests are never answered: {Toolstack.Describe()}");
     }
 
-    /// <summary>The guest has written over its own ring. Nothing is owed to it, and its responses mean nothing.</summary>
+    /// <summary>Something was changed under the requests of all rings: they may end in either way.</summary>
+    public void Doubt()
+    {
+        foreach (Ledger ledger in _ledgers)
+            ledger.Doubt();
+    }
+
+    /// <summary>The guest has written over a ring of its own. Nothing is owed to it, and the responses there mean nothing.</summary>
+    public void Spoil(HostileRing ring)
+    {
+        ring.Ledger.Spoil();
+        IsOwedAnswers = false;
+        Toolstack.TrustBarriers(false);
+    }
+
+    /// <summary>The same of all its rings.</summary>
     public void Spoil()
     {
-        Ledger.Spoil();
+        foreach (Ledger ledger in _ledgers)
+            ledger.Spoil();
         IsOwedAnswers = false;
+        Toolstack.TrustBarriers(false);
     }
 
-    /// <summary>The backend may take other memory for the ring by now, or the ring for another kind of ring.</summary>
+    /// <summary>The backend may take other memory for the rings by now, or the rings for other kinds of rings.</summary>
     public void Mislead()
     {
         _misled = true;
@@ -202,30 +192,29 @@ internal sealed unsafe class HostileGuest
     {
         // What is in its memory is lost with it.
         IsDead = true;
-        Queue = null;
-        Ledger.Clear();
+        Forget();
         Guest.Dispose();
+        Toolstack.Start();
         Findings.Check(Patience.Until(() => Toolstack.HasEnded), $"the device outlives its guest: {Toolstack.Describe()}");
     }
 
-    /// <summary>Frees its ring. The backend must not have it mapped.</summary>
-    public void DropRing()
+    /// <summary>Frees its rings. The backend must not have them mapped.</summary>
+    public void DropRings()
     {
-        if (Queue is not { } queue)
-            return;
-
         TakeResponses();
-        Queue = null;
-        IsOwedAnswers = false;
-        Ledger.Clear();
-        Findings.Check(_misled || FrozenBytes(queue) == _frozen, "the backend wrote into its ring where no response lies");
-        try
+        HostileRing[] dropped = _rings;
+        Forget();
+        foreach (HostileRing ring in dropped)
         {
-            queue.Dispose();
-        }
-        catch (InvalidOperationException e)
-        {
-            Findings.Add($"the backend has closed and holds the ring: {e.Message}");
+            Findings.Check(_misled || ring.IsUntouched, "the backend wrote into its ring where no response lies");
+            try
+            {
+                ring.Queue.Dispose();
+            }
+            catch (InvalidOperationException e)
+            {
+                Findings.Add($"the backend has closed and holds the ring: {e.Message}");
+            }
         }
     }
 
@@ -250,16 +239,19 @@ internal sealed unsafe class HostileGuest
         return answered && !Toolstack.HasEnded;
     }
 
-    // The rest of the header and what is behind the last slot: no move touches it, and the backend has no business there.
-    private uint FrozenBytes(FrontendQueue queue)
+    private void Offer(FrontendQueue queue, string folder)
     {
-        var ring = new ReadOnlySpan<byte>((void*)queue.RingAddress, queue.RingLength);
-        uint sum = 0;
-        foreach (byte b in ring[16..RingHeader])
-            sum = (sum * 31) + b;
-        foreach (byte b in ring[(RingHeader + (int)(Slots * Stride))..])
-            sum = (sum * 31) + b;
-        return sum;
+        for (int i = 0; i < queue.RingReferences.Count; i++)
+            Write($"{folder}ring-ref{Number(i)}", queue.RingReferences[i].ToString());
+        Write($"{folder}event-channel", Number(queue.Channel.Port));
+    }
+
+    private void Forget()
+    {
+        _rings = [];
+        IsOwedAnswers = false;
+        foreach (Ledger ledger in _ledgers)
+            ledger.Clear();
     }
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);

@@ -17,7 +17,9 @@ internal enum Ending
 }
 
 /// <summary>Holds the responses of one ring against its requests: one for each, with its id and its operation.</summary>
-internal sealed class Ledger(Findings findings)
+/// <param name="findings">Hears what is wrong.</param>
+/// <param name="ring">The number of the ring, 0 to 15.</param>
+internal sealed class Ledger(Findings findings, int ring = 0)
 {
     private readonly Dictionary<ulong, (byte Operation, byte InnerOperation, Ending Ending)> _open = [];
     private ulong _made;
@@ -25,7 +27,7 @@ internal sealed class Ledger(Findings findings)
     /// <summary>Requests without a response.</summary>
     public int Open => _open.Count;
 
-    /// <summary>Responses that were held against their requests, on all rings.</summary>
+    /// <summary>Responses that were held against their requests, since the first ring that had this number.</summary>
     public long Closed { get; private set; }
 
     /// <summary>Whether the guest has written over its own requests and responses, so that nothing can be said of them any more.</summary>
@@ -35,10 +37,10 @@ internal sealed class Ledger(Findings findings)
     /// <param name="operation">The operation.</param>
     /// <param name="ending">How it must end.</param>
     /// <param name="innerOperation">What an indirect request is about, which its response may name instead.</param>
-    /// <returns>Its id, which no other request has had, and of which any bit may be set.</returns>
+    /// <returns>Its id, which no other request of any ring has had, and of which any bit may be set.</returns>
     public ulong Add(byte operation, Ending ending, byte? innerOperation = null)
     {
-        ulong id = ++_made * 0x9E37_79B9_7F4A_7C15;
+        ulong id = ((++_made << 4) | (uint)ring) * 0x9E37_79B9_7F4A_7C15;
         _open.Add(id, (operation, innerOperation ?? operation, ending));
         return id;
     }

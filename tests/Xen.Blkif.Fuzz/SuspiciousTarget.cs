@@ -10,6 +10,8 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
     private const int LongestDiscard = 64 * 1024;
 
     private readonly MemoryTarget _disk = new(Capacity);
+    private readonly ConcurrentDictionary<Queue, bool> _living = new();
+    private readonly Solitude _solitude = new(findings);
     private long _length = Capacity;
 
     public long Length
@@ -30,7 +32,25 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
         ErasesSecurely = !setting.IsReadOnly,
     };
 
-    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue(this, depth, completions);
+    /// <inheritdoc cref="Solitude.IsOn"/>
+    public bool ExpectsSolitude
+    {
+        set => _solitude.IsOn = value;
+    }
+
+    public IBlockQueue OpenQueue(int depth, IBlockCompletions completions)
+    {
+        var queue = new Queue(this, depth, completions);
+        _living[queue] = true;
+        return queue;
+    }
+
+    /// <summary>The process that uses it is killed: what is under way is never done. Returns when nothing of that process's memory is used any more.</summary>
+    public void Die()
+    {
+        foreach (Queue queue in _living.Keys)
+            queue.Die();
+    }
 
     public ValueTask DisposeAsync() => _disk.DisposeAsync();
 
@@ -60,6 +80,9 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
     private BlockStatus Do(in BlockIo io)
     {
+        // What marks barriers never gets to the disk, and so into no other page and no other write.
+        if (Solitude.IsMarked(io))
+            return BlockStatus.Okay;
         long offset = io.Offset;
         foreach (IoVector vector in io.Vectors)
         {
@@ -79,8 +102,9 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
         private readonly IBlockCompletions _completions;
         private readonly bool[] _busy;
         private readonly Random _random = new(1);
-        private readonly BlockingCollection<BlockIo> _late = [];
+        private readonly BlockingCollection<(BlockIo Io, bool IsBarrier)> _late = [];
         private readonly Thread? _thread;
+        private volatile bool _dead;
 
         public Queue(SuspiciousTarget target, int depth, IBlockCompletions completions)
         {
@@ -95,9 +119,28 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
         public BlockStatus Submit(in BlockIo io)
         {
+            if (_dead)
+                return BlockStatus.Pending;
             _target.Check(io, _busy);
             if (_target.Findings.Any)
                 return BlockStatus.Error;
+            bool isBarrier = _target._solitude.Begin(io);
+            BlockStatus status = BlockStatus.Error;
+            try
+            {
+                status = SubmitChecked(io, isBarrier);
+            }
+            finally
+            {
+                if (status != BlockStatus.Pending)
+                    _target._solitude.End(isBarrier);
+            }
+
+            return status;
+        }
+
+        private BlockStatus SubmitChecked(in BlockIo io, bool isBarrier)
+        {
             switch (_target.Mood)
             {
                 case TargetMood.Prompt:
@@ -111,7 +154,15 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
             }
 
             _busy[io.Slot] = true;
-            _late.Add(io);
+            try
+            {
+                _late.Add((io, isBarrier));
+            }
+            catch (InvalidOperationException) when (_dead)
+            {
+                _target._solitude.End(isBarrier);
+            }
+
             return BlockStatus.Pending;
         }
 
@@ -127,26 +178,48 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
         public void Dispose()
         {
-            _target.Findings.Check(!Array.Exists(_busy, busy => busy), "the target's queue was closed with requests under way");
+            _target._living.TryRemove(this, out _);
+            _target.Findings.Check(_dead || !Array.Exists(_busy, busy => busy), "the target's queue was closed with requests under way");
+            Finish();
+            _late.Dispose();
+        }
+
+        public void Die()
+        {
+            _dead = true;
+            try
+            {
+                Finish();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It was closed just before.
+            }
+        }
+
+        private void Finish()
+        {
             _late.CompleteAdding();
             _thread?.Join();
-            _late.Dispose();
         }
 
         private void AnswerLate()
         {
             // Held back up to three at a time, and answered last in, first out.
-            var held = new Stack<BlockIo>();
-            foreach (BlockIo io in _late.GetConsumingEnumerable())
+            var held = new Stack<(BlockIo Io, bool IsBarrier)>();
+            foreach ((BlockIo, bool) io in _late.GetConsumingEnumerable())
             {
                 held.Push(io);
                 if (held.Count < 3 && _late.Count > 0)
                     continue;
-                while (held.TryPop(out BlockIo last))
+                while (held.TryPop(out (BlockIo Io, bool IsBarrier) last))
                 {
-                    BlockStatus status = _target.Mood == TargetMood.Failing && last.Slot % 3 == 0 ? BlockStatus.Error : _target.Do(last);
-                    _busy[last.Slot] = false;
-                    _completions.Complete(last.Slot, status);
+                    BlockStatus status = _dead || (_target.Mood == TargetMood.Failing && last.Io.Slot % 3 == 0) ? BlockStatus.Error : _target.Do(last.Io);
+                    _target._solitude.End(last.IsBarrier);
+                    if (_dead)
+                        continue;
+                    _busy[last.Io.Slot] = false;
+                    _completions.Complete(last.Io.Slot, status);
                 }
             }
         }

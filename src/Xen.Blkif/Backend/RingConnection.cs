@@ -7,9 +7,6 @@ namespace Xen.Blkif.Backend;
 /// <summary>The connected ring of one queue: its mapped pages, its event channel, its engine and the engine's thread.</summary>
 internal sealed class RingConnection
 {
-    // Engines that threw with requests under way. A target may write to their buffers at any time yet, so nothing may free them.
-    private static readonly ConcurrentBag<RequestEngine> Kept = [];
-
     private readonly IGrantMapping _mapping;
     private readonly IEventChannel _channel;
     private readonly RequestEngine _engine;
@@ -21,6 +18,9 @@ internal sealed class RingConnection
         _channel = channel;
         _engine = engine;
     }
+
+    /// <summary>Engines that threw with requests under way. A target may write to their buffers at any time yet, so nothing here may free them.</summary>
+    internal static ConcurrentBag<RequestEngine> Kept { get; } = [];
 
     /// <summary>What the queue did so far.</summary>
     public QueueStatistics Statistics => _engine.Statistics;

@@ -9,14 +9,14 @@ internal static class EventMoves
         new("StormEvents", 4, static (guest, random) =>
         {
             for (int count = random.Next(1, 3_000); count > 0; count--)
-                guest.Queue?.Channel.Notify();
+                guest.Ring?.Queue.Channel.Notify();
         }),
 
         // XSA-441. The backend hears of nothing any more, so that nothing is owed.
         new("ClosePort", 1, static (guest, _) =>
         {
             guest.IsOwedAnswers = false;
-            guest.Queue?.Channel.Dispose();
+            guest.Ring?.Queue.Channel.Dispose();
         }),
     ];
 }

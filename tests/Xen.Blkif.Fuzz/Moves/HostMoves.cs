@@ -11,12 +11,12 @@ internal static class HostMoves
     [
         new("FailCopies", 2, static (guest, random) =>
         {
-            guest.Ledger.Doubt();
+            guest.Doubt();
             guest.Toolstack.Fail(random, random.Next(2) == 0 ? GrantStatus.GeneralError : GrantStatus.TryAgain);
         }),
         new("Resize", 1, static (guest, random) =>
         {
-            guest.Ledger.Doubt();
+            guest.Doubt();
             guest.Toolstack.Resize(random.NextInt64(1, (SuspiciousTarget.Capacity / Granularity) + 1) * Granularity);
         }),
         new("AskForDisk", 1, static (guest, _) =>

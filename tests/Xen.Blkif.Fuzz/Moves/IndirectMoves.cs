@@ -35,7 +35,7 @@ internal static class IndirectMoves
     private static void Put(HostileGuest guest, Random random, Spoiler spoil, Flaw flaw)
     {
         int page = random.Next(guest.Estate.SegmentUsers.Length);
-        if (!RequestMoves.HasRoom(guest) || guest.Ledger.IsOpen(guest.Estate.SegmentUsers[page]))
+        if (!RequestMoves.HasRoom(guest) || guest.IsOpen(guest.Estate.SegmentUsers[page]))
             return;
 
         Span<BlkifSegment> segments = guest.Estate.SegmentsIn(page)[..random.Next(1, random.Next(4) == 0 ? 257 : 33)];
@@ -43,7 +43,7 @@ internal static class IndirectMoves
         spoil(guest, random, segments);
         byte operation = (byte)random.Next(2);
         bool isRight = flaw == Flaw.None && !(operation == (byte)BlkifOperation.Write && guest.Setting.IsReadOnly);
-        guest.Estate.SegmentUsers[page] = guest.PutIndirect(
+        guest.Estate.SegmentUsers[page] = guest.Ring!.PutIndirect(
             flaw == Flaw.Operation ? (byte)random.Next(2, 256) : operation,
             isRight ? guest.Hope : Ending.Failure,
             flaw == Flaw.Sector ? (1ul << 55) - (ulong)random.Next(2) : RequestMoves.Sector(guest, random, length),
@@ -69,7 +69,7 @@ internal static class IndirectMoves
     // While they are read (XSA-155).
     private static void ChangeSegments(HostileGuest guest, Random random)
     {
-        guest.Ledger.Doubt();
+        guest.Doubt();
         for (int count = random.Next(1, 300); count > 0; count--)
         {
             Span<BlkifSegment> page = guest.Estate.SegmentsIn(random.Next(guest.Estate.SegmentUsers.Length));

@@ -1,5 +1,6 @@
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Testing;
 
 namespace Xen.Blkif.Fuzz.Moves;
 
@@ -34,19 +35,19 @@ internal static unsafe class RequestMoves
             switch (random.Next(6))
             {
                 case 0:
-                    guest.Put(BlkifOperation.FlushDiskCache, guest.Hope, (ulong)random.NextInt64(), []);
+                    guest.Ring!.Put(BlkifOperation.FlushDiskCache, guest.Hope, (ulong)random.NextInt64(), []);
                     break;
                 case 1:
-                    guest.Put(BlkifOperation.FlushDiskCache, whereWritten, sector, segments);
+                    guest.Ring!.Put(BlkifOperation.FlushDiskCache, whereWritten, sector, segments);
                     break;
                 case 2:
-                    guest.PutDiscard(whereWritten, sector, (ulong)length, (byte)random.Next(2));
+                    guest.Ring!.PutDiscard(whereWritten, sector, (ulong)length, (byte)random.Next(2));
                     break;
                 case 3:
-                    guest.Put(BlkifOperation.Read, guest.Hope, sector, segments);
+                    guest.Ring!.Put(BlkifOperation.Read, guest.Hope, sector, segments);
                     break;
                 default:
-                    guest.Put(BlkifOperation.Write, whereWritten, sector, segments);
+                    guest.Ring!.Put(BlkifOperation.Write, whereWritten, sector, segments);
                     break;
             }
         }
@@ -66,7 +67,7 @@ internal static unsafe class RequestMoves
             4 => Sectors - length + (ulong)guest.Setting.SectorSize / BlkifLimits.SectorSize,
             _ => (ulong)random.NextInt64() | (1ul << 40),
         };
-        guest.Put(Transfer(random), Ending.Failure, sector, segments);
+        guest.Ring!.Put(Transfer(random), Ending.Failure, sector, segments);
     }
 
     private static void PutBadSegment(HostileGuest guest, Random random)
@@ -81,14 +82,14 @@ internal static unsafe class RequestMoves
             1 => new BlkifSegment(page, (byte)random.Next(1, 256), 0),
             _ => new BlkifSegment(page, (byte)random.Next(8, 255), 255),
         };
-        guest.Put(Transfer(random), Ending.Failure, 0, segments);
+        guest.Ring!.Put(Transfer(random), Ending.Failure, 0, segments);
     }
 
     private static void PutBadCount(HostileGuest guest, Random random)
     {
         if (!HasRoom(guest))
             return;
-        byte* slot = guest.Put(random.Next(2) == 0 ? BlkifOperation.Read : BlkifOperation.Write, Ending.Failure, 0, Right(guest, random, out _));
+        byte* slot = guest.Ring!.Put(random.Next(2) == 0 ? BlkifOperation.Read : BlkifOperation.Write, Ending.Failure, 0, Right(guest, random, out _));
         slot[1] = (byte)(random.Next(2) == 0 ? 0 : random.Next(12, 256));
     }
 
@@ -98,15 +99,16 @@ internal static unsafe class RequestMoves
     private static void PutShakyGrant(HostileGuest guest, Random random) =>
         PutSegments(guest, random, Transfer(random), Ending.Any, guest.Estate.Shaky(random));
 
-    // What is on the disk then lies in the ring: requests, responses and indices.
+    // What is on the disk then lies in a ring, this one or another: requests, responses and indices.
     private static void PutReadIntoRing(HostileGuest guest, Random random)
     {
         if (!HasRoom(guest))
             return;
         guest.Mislead();
-        GrantReference ring = guest.Queue!.RingReferences[random.Next(guest.Queue.RingReferences.Count)];
-        guest.Queue.Put(BlkifOperation.Read, 0, 0, [new BlkifSegment(ring, 0, 7)]);
-        guest.Queue.Push();
+        FrontendQueue victim = guest.Rings[random.Next(guest.Rings.Count)].Queue;
+        GrantReference page = victim.RingReferences[random.Next(victim.RingReferences.Count)];
+        guest.Ring!.Queue.Put(BlkifOperation.Read, 0, 0, [new BlkifSegment(page, 0, 7)]);
+        guest.Ring.Queue.Push();
     }
 
     // One reference among right ones.
@@ -117,7 +119,7 @@ internal static unsafe class RequestMoves
         BlkifSegment[] segments = Right(guest, random, out uint length);
         int at = random.Next(segments.Length);
         segments[at] = new BlkifSegment(reference, segments[at].FirstSector, segments[at].LastSector);
-        guest.Put(operation, ending, Sector(guest, random, length), segments);
+        guest.Ring!.Put(operation, ending, Sector(guest, random, length), segments);
     }
 
     private static void PutOtherOperation(HostileGuest guest, Random random)
@@ -125,7 +127,7 @@ internal static unsafe class RequestMoves
         if (!HasRoom(guest))
             return;
         byte operation = random.Next(3) switch { 0 => 2, 1 => 4, _ => (byte)random.Next(7, 256) };
-        guest.Put((BlkifOperation)operation, operation == 2 ? Ending.Any : Ending.Failure, 0, Right(guest, random, out _));
+        guest.Ring!.Put((BlkifOperation)operation, operation == 2 ? Ending.Any : Ending.Failure, 0, Right(guest, random, out _));
     }
 
     private static void PutBadDiscard(HostileGuest guest, Random random)
@@ -140,7 +142,7 @@ internal static unsafe class RequestMoves
             3 => (8ul, ulong.MaxValue - 7),
             _ => (1ul << 55, 8ul),
         };
-        guest.PutDiscard(Ending.Failure, sector, sectors, (byte)random.Next(256));
+        guest.Ring!.PutDiscard(Ending.Failure, sector, sectors, (byte)random.Next(256));
     }
 
     // All but the id: any operation, any count, any sectors, references near those that there are.
@@ -150,14 +152,14 @@ internal static unsafe class RequestMoves
             return;
         byte operation = (byte)random.Next(random.Next(4) == 0 ? 256 : 8);
         byte second = (byte)random.Next(random.Next(4) == 0 ? 256 : 12);
-        ulong id = guest.Ledger.Add(operation, Ending.Any, innerOperation: operation == (byte)BlkifOperation.Indirect ? second : null);
-        byte* slot = guest.PutUnlisted();
-        random.NextBytes(new Span<byte>(slot, guest.Stride));
+        ulong id = guest.Ring!.Ledger.Add(operation, Ending.Any, innerOperation: operation == (byte)BlkifOperation.Indirect ? second : null);
+        byte* slot = guest.Ring!.PutUnlisted();
+        random.NextBytes(new Span<byte>(slot, guest.Ring!.Stride));
         slot[0] = operation;
         slot[1] = second;
-        *(ulong*)(slot + guest.SectorOffset - 8) = id;
-        *(ulong*)(slot + guest.SectorOffset) = random.Next(4) == 0 ? (ulong)random.NextInt64() : (ulong)random.Next((int)Sectors);
-        for (byte* segment = slot + guest.SectorOffset + 8; segment + 8 <= slot + guest.Stride; segment += 8)
+        *(ulong*)(slot + guest.Ring!.SectorOffset - 8) = id;
+        *(ulong*)(slot + guest.Ring!.SectorOffset) = random.Next(4) == 0 ? (ulong)random.NextInt64() : (ulong)random.Next((int)Sectors);
+        for (byte* segment = slot + guest.Ring!.SectorOffset + 8; segment + 8 <= slot + guest.Ring!.Stride; segment += 8)
         {
             *(uint*)segment = random.Next(8) == 0 ? (uint)random.Next() : guest.Estate.Firm(random).Value;
             segment[4] = (byte)random.Next(8);
@@ -165,7 +167,7 @@ internal static unsafe class RequestMoves
         }
     }
 
-    public static bool HasRoom(HostileGuest guest) => guest.Queue is { Free: > 0 } && !guest.Ledger.IsSpoiled;
+    public static bool HasRoom(HostileGuest guest) => guest.Ring is { HasRoom: true };
 
     private static BlkifOperation Transfer(Random random) => random.Next(3) switch
     {

@@ -1,5 +1,6 @@
 using Xen.Blkif.Backend;
 using Xen.Blkif.Engine;
+using Xen.Blkif.Fuzz;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;

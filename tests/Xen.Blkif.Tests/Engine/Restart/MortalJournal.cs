@@ -1,4 +1,5 @@
 using Xen.Blkif.Engine;
+using Xen.Blkif.Fuzz;
 
 namespace Xen.Blkif.Tests.Engine.Restart;
 
@@ -22,6 +23,3 @@ internal sealed class MortalJournal(nint address, int steps) : RingJournal(addre
             throw new KilledException();
     }
 }
-
-/// <summary>Nothing that comes after it happened.</summary>
-internal sealed class KilledException() : Exception("The process was killed.");

@@ -1,4 +1,5 @@
 using Xen.Blkif.Engine;
+using Xen.Blkif.Fuzz;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Tests.Testing;
 

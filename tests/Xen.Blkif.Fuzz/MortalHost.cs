@@ -1,8 +1,7 @@
 using System.Collections.Concurrent;
 using Xen.Blkif.Hypervisor;
-using Xen.Blkif.Tests.Engine.Restart;
 
-namespace Xen.Blkif.Tests.Backend.Restart;
+namespace Xen.Blkif.Fuzz;
 
 /// <summary>
 /// A Xen as a process sees it that can be killed: from then on nothing that the process does reaches the guest or the store. Its threads end
@@ -14,6 +13,7 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     private readonly TaskCompletionSource<bool> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<nint, int> _mapped = new();
     private int _callsLeft = int.MaxValue;
+    private volatile bool _buried;
 
     /// <summary>Completes when the process is dead.</summary>
     public Task Died => _died.Task;
@@ -28,6 +28,26 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
 
     /// <summary>Kills it when it next maps pages for a request, copies or notifies: at one of these calls, of which the first is 1.</summary>
     public void DieAt(int call) => Volatile.Write(ref _callsLeft, call);
+
+    /// <summary>Kills it now.</summary>
+    public void Die()
+    {
+        DieAt(0);
+        _died.TrySetResult(true);
+    }
+
+    /// <summary>Takes back what <see cref="DieAt"/> said.</summary>
+    /// <returns>False where it was too late.</returns>
+    public bool TrySpare()
+    {
+        if (Interlocked.Exchange(ref _callsLeft, int.MaxValue) > 0 && !Died.IsCompleted)
+            return true;
+        Die();
+        return false;
+    }
+
+    /// <summary>Lets what is left of it come to its end quickly: to the dead, the store is empty, and takes whatever is written.</summary>
+    public void Bury() => _buried = true;
 
     public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => xen.Grants.Map(domain, references, writable);
 
@@ -86,7 +106,8 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
         throw new KilledException();
     }
 
-    private IXenStore Reach() => !Died.IsCompleted ? xen.Store : throw new HypervisorException("The process was killed.");
+    private IXenStore Reach() =>
+        !Died.IsCompleted ? xen.Store : _buried ? EmptyStore.Instance : throw new HypervisorException("The process was killed.");
 
     private sealed class Channel(MortalHost host, IEventChannel channel) : IEventChannel
     {
@@ -107,4 +128,41 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
 
         private bool OfTheLiving(bool woken) => !host.Died.IsCompleted ? woken : throw new KilledException();
     }
+    private sealed class EmptyStore : IXenStore, IXenStoreTransaction
+    {
+        public static EmptyStore Instance { get; } = new();
+
+        public string? Read(string path) => null;
+
+        public void Write(string path, string value)
+        {
+            // Nobody reads it.
+        }
+
+        public void Remove(string path)
+        {
+            // Nothing is there.
+        }
+
+        public IReadOnlyList<string> List(string path) => [];
+
+        public void SetPermissions(string path, DomainId owner, XenStorePermission others, params XenStoreEntry[] entries)
+        {
+            // As in Write.
+        }
+
+        public IXenStoreTransaction BeginTransaction() => this;
+
+        public IDisposable Watch(string path, Action<string> changed) => this;
+
+        public bool TryCommit() => true;
+
+        public void Dispose()
+        {
+            // Nothing is open.
+        }
+    }
 }
+
+/// <summary>Nothing that comes after it happened.</summary>
+internal sealed class KilledException() : Exception("The process was killed.");
