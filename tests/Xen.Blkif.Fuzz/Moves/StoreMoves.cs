@@ -10,7 +10,7 @@ internal static class StoreMoves
     [
         "ring-ref", "ring-ref0", "ring-ref1", "ring-ref3", "event-channel", "ring-page-order", "num-ring-pages", "protocol", "backend", "backend-id",
         "virtual-device", "feature-persistent", "multi-queue-num-queues", "queue-0/ring-ref", "queue-0/event-channel", "queue-1/ring-ref0",
-        "queue-1/event-channel", "feature-large-sector-size",
+        "queue-1/event-channel", "queue-3/ring-ref", "queue-2", "feature-large-sector-size",
     ];
 
     private static readonly string[] Values =
