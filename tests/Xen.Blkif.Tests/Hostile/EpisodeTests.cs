@@ -1,5 +1,6 @@
 using Xen.Blkif.Fuzz;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
 using Xen.Blkif.Testing;
 
 namespace Xen.Blkif.Tests.Hostile;
@@ -87,6 +88,25 @@ internal sealed class EpisodeTests
         }
 
         Assert.That(estate.IsUntouched(), Is.False);
+    }
+
+    [Test]
+    public unsafe void A_barrier_that_is_not_alone_is_noticed([Values] bool isFirst)
+    {
+        byte* marked = stackalloc byte[512];
+        new Span<byte>(marked, 512).Fill(Solitude.Mark);
+        var vector = new IoVector((nint)marked, 512);
+        var barrier = BlockIo.Transfer(BlockIoKind.Write, 0, 0, 512, (nint)(&vector), 1);
+        var flush = BlockIo.Flush(1);
+        var findings = new Findings();
+        var solitude = new Solitude(findings) { IsOn = true };
+
+        solitude.End(solitude.Begin(flush));
+        solitude.End(solitude.Begin(barrier));
+        solitude.Begin(isFirst ? barrier : flush);
+        Assert.That(findings.All, Is.Empty);
+        solitude.Begin(isFirst ? flush : barrier);
+        Assert.That(findings.All, Has.One.Contains("barrier"));
     }
 
     private static string[] FindingsOf(Action<Ledger, ulong> answer)
