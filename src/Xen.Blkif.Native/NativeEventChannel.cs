@@ -1,15 +1,16 @@
 using System.Runtime.InteropServices;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Linux;
 using Xen.Blkif.Native.Handles;
 using Xen.Blkif.Native.Interop;
 
 namespace Xen.Blkif.Native;
 
 /// <summary>A bound port, with a handle and so a queue of events of its own in the kernel.</summary>
-internal sealed unsafe class NativeEventChannel : IEventChannel
+internal sealed unsafe class NativeEventChannel : IEventChannel, IEventDescriptors
 {
     private readonly EventChannelHandle _handle = EventChannelHandle.Open();
-    private readonly EventFdHandle _doorbell = EventFdHandle.Open();
+    private readonly EventFd _doorbell = NativeFailure.CheckDoorbell(new EventFd());
     private readonly nint _raw;
     private readonly int _descriptor;
     private readonly uint _port;
@@ -37,15 +38,32 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
     public uint Port => _port;
 
     /// <inheritdoc/>
-    public bool Wait(int millisecondsTimeout)
+    public int EventDescriptor => _descriptor;
+
+    /// <inheritdoc/>
+    public int WakeDescriptor => _doorbell.Descriptor;
+
+    /// <inheritdoc/>
+    public void Unmask()
     {
-        // After the work and not before it: a guest that notifies in a loop gets one pass for all that came meanwhile (XSA-332).
         if (_masked)
         {
             _masked = false;
             _ = LibXenEvtchn.Unmask(_raw, _port);
         }
+    }
 
+    /// <inheritdoc/>
+    public void TakeEvent() => _masked = LibXenEvtchn.Pending(_raw) >= 0;
+
+    /// <inheritdoc/>
+    public void TakeWake() => _doorbell.Clear();
+
+    /// <inheritdoc/>
+    public bool Wait(int millisecondsTimeout)
+    {
+        // After the work and not before it: a guest that notifies in a loop gets one pass for all that came meanwhile (XSA-332).
+        Unmask();
         LibC.PollDescriptor* waited = stackalloc LibC.PollDescriptor[2];
         waited[0] = new LibC.PollDescriptor { Descriptor = _descriptor, Events = LibC.PollIn };
         waited[1] = new LibC.PollDescriptor { Descriptor = _doorbell.Descriptor, Events = LibC.PollIn };
@@ -54,11 +72,11 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
             return ready < 0 && Marshal.GetLastPInvokeError() == LibC.Interrupted; // a signal: look at the work, then wait again
 
         if (waited[1].Returned != 0)
-            _doorbell.Clear();
+            TakeWake();
 
         // Polled first, for pending blocks where nothing is.
         if (waited[0].Returned != 0)
-            _masked = LibXenEvtchn.Pending(_raw) >= 0;
+            TakeEvent();
         return true;
     }
 
@@ -68,7 +86,7 @@ internal sealed unsafe class NativeEventChannel : IEventChannel
         LibC.PollDescriptor waited = new() { Descriptor = _doorbell.Descriptor, Events = LibC.PollIn };
         int ready = LibC.Poll(&waited, 1, millisecondsTimeout);
         if (ready > 0)
-            _doorbell.Clear();
+            TakeWake();
         return ready > 0;
     }
 

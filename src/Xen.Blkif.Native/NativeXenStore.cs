@@ -1,5 +1,6 @@
 using System.Globalization;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Linux;
 using Xen.Blkif.Native.Handles;
 using Xen.Blkif.Native.Interop;
 
@@ -9,7 +10,7 @@ namespace Xen.Blkif.Native;
 internal sealed unsafe class NativeXenStore : NativeXenStoreAccess, IXenStore, IDisposable
 {
     private readonly StoreHandle _handle;
-    private readonly EventFdHandle _doorbell = EventFdHandle.Open();
+    private readonly EventFd _doorbell = NativeFailure.CheckDoorbell(new EventFd());
     private readonly Dictionary<string, Registration> _watches = new(StringComparer.Ordinal);
     private readonly Thread _thread;
     private long _tokens;

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Linux;
 
 namespace Xen.Blkif.Native.Handles;
 
@@ -13,6 +14,8 @@ internal static class NativeFailure
 
     public static HypervisorException Of(string what, int errno) =>
         new($"{what}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).", new Win32Exception(errno));
+
+    public static EventFd CheckDoorbell(EventFd doorbell) => doorbell.IsInvalid ? throw Of("An eventfd cannot be made") : doorbell;
 
     public static T Check<T>(T handle, string what)
         where T : SafeHandle

@@ -12,22 +12,9 @@ internal static unsafe partial class LibC
     public const int AccessDenied = 13; // EACCES
     public const int NoSuchIoctl = 25; // ENOTTY
     public const int NoSuchCall = 38;  // ENOSYS
-    public const int EventFdFlags = 0x800 | 0x80000; // EFD_NONBLOCK | EFD_CLOEXEC
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(PollDescriptor* descriptors, nuint count, int timeout);
-
-    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
-    public static partial int EventFd(uint initial, int flags);
-
-    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    public static partial nint Read(int descriptor, void* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    public static partial nint Write(int descriptor, void* buffer, nuint count);
-
-    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    public static partial int Close(int descriptor);
 
     [LibraryImport("libc", EntryPoint = "free")]
     public static partial void Free(void* memory);

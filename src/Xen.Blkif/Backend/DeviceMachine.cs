@@ -301,6 +301,7 @@ internal sealed class DeviceMachine
         Grants = _xen.Grants,
         Channel = channel,
         Target = _target,
+        WaitsInTarget = true,
         Limits = _disk.Info.ToRequestLimits(_options.MaxIndirectSegments, _options.OffersBarriers),
         FlushFailure = _options.FlushFailure,
         Barriers = _barriers,

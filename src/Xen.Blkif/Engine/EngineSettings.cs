@@ -80,6 +80,12 @@ public sealed record EngineSettings
     /// <summary>What says it, where several engines of one device share a budget of lines.</summary>
     internal EngineLog? Log { get; init; }
 
+    /// <summary>
+    /// Whether the owner waits in <see cref="RequestEngine.Waitable"/> where there is one, that is, where the target and the event channel can be
+    /// waited for together.
+    /// </summary>
+    internal bool WaitsInTarget { get; init; }
+
     /// <summary>The time, in the unit of <see cref="Stopwatch"/>.</summary>
     internal Func<long> Clock { get; init; } = Stopwatch.GetTimestamp;
 

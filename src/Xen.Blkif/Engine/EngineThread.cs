@@ -3,7 +3,7 @@ using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Engine;
 
-/// <summary>The thread that owns a queue: runs its engine and waits on its event channel.</summary>
+/// <summary>The thread that owns a queue: runs its engine, and waits on its event channel, or in the target for both at once.</summary>
 internal sealed class EngineThread
 {
     private readonly RequestEngine _engine;
@@ -80,9 +80,13 @@ internal sealed class EngineThread
 
             // Results of the target and StopAsync end a pause. What the guest has put meanwhile is found by the pass that follows it.
             if (storm.TryTakePause(out int milliseconds))
-                _channel.WaitForWake(milliseconds);
-            else if (_channel.Wait(_engine.MaxSleepMilliseconds))
+                WaitForWake(milliseconds);
+            else if (Wait(_engine.MaxSleepMilliseconds))
                 storm.Count();
         }
     }
+
+    private bool Wait(int milliseconds) => _engine.Waitable?.Wait(milliseconds) ?? _channel.Wait(milliseconds);
+
+    private bool WaitForWake(int milliseconds) => _engine.Waitable?.WaitForWake(milliseconds) ?? _channel.WaitForWake(milliseconds);
 }

@@ -24,6 +24,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly GuestBuffers _guest;
     private readonly CompletionInbox _inbox;
     private readonly IBlockQueue _target;
+    private readonly IWaitableQueue? _waitable;
     private readonly IEventChannel _channel;
     private readonly EngineLog _log;
     private readonly Func<long> _clock;
@@ -55,7 +56,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(Math.Max(settings.MaxIndirectRequests, _inherited.Length), slots) : slots;
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
-        _target = settings.Target.OpenQueue(slots, _inbox);
+        _waitable = settings.WaitsInTarget && settings.Target is IWaitableTarget target && _channel is IEventDescriptors events
+            ? target.OpenQueue(slots, _inbox, events)
+            : null;
+        _target = _waitable ?? settings.Target.OpenQueue(slots, _inbox);
         _discardUnits = new DiscardUnits(settings.Target.Info.DiscardGranularity, settings.Target.Info.DiscardAlignment);
         _maxDiscard = _discardUnits.WholeUnits(settings.Target.Info.MaxDiscardLength);
         _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
@@ -81,8 +85,14 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && _barrier == None && !_isShutOut && !_flushesFail;
 
     /// <inheritdoc/>
+    internal override IWaitableQueue? Waitable => _waitable;
+
+    /// <inheritdoc/>
     public override bool RunPass()
     {
+        // First of all: with the results, the queue takes the signals that tell of everything that is looked at below.
+        _inbox.WakeUp();
+        _waitable?.Reap();
         EnterGate();
         bool done = Pass();
         LeaveGate();
@@ -91,7 +101,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
 
     private bool Pass()
     {
-        _inbox.WakeUp();
         _takenCount = 0;
         _finishedCount = 0;
 

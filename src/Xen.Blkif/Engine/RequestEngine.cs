@@ -1,4 +1,5 @@
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Engine;
 
@@ -58,6 +59,9 @@ public abstract class RequestEngine : IDisposable
     /// <summary>Asks for an event with the next request or result, then looks once more.</summary>
     /// <returns>False where there is something to do already: do not wait.</returns>
     public abstract bool PrepareToSleep();
+
+    /// <summary>What to wait in, in place of the event channel; null where that is what to wait on.</summary>
+    internal abstract IWaitableQueue? Waitable { get; }
 
     /// <summary>Has no other queue of the device wait for this one any more. For an engine whose thread has ended with requests under way.</summary>
     internal abstract void LeaveDevice();
