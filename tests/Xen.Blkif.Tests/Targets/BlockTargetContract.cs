@@ -17,6 +17,9 @@ internal abstract class BlockTargetContract
     /// <summary>The unit of a vector's length in bytes. Guests' vectors are whole sectors; a target that takes any length says 1.</summary>
     protected virtual int VectorUnit => 512;
 
+    /// <summary>What a vector's address is a multiple of. Guests' vectors start at sectors; a target that takes any says 1.</summary>
+    protected virtual int VectorAlignment => 1;
+
     /// <summary>Makes a target.</summary>
     /// <param name="folder">A folder of its own, which goes after the target.</param>
     /// <param name="content">What is on the disk, and its size.</param>
@@ -25,7 +28,7 @@ internal abstract class BlockTargetContract
     /// <summary>Makes a disk of <see cref="Length"/> bytes, none of them zero.</summary>
     protected ContractDisk Open()
     {
-        var disk = new ContractDisk(Create, Fresh);
+        var disk = new ContractDisk(Create, Fresh, VectorAlignment);
         if (Forgets)
             Array.Clear(disk.Content);
         return disk;

@@ -6,9 +6,11 @@ namespace Xen.Blkif.Tests.Targets;
 internal sealed class ContractDisk : IDisposable
 {
     private readonly List<TargetDriver> _drivers = [];
+    private readonly int _vectorAlignment;
 
-    public ContractDisk(Func<string, byte[], IBlockTarget> create, byte[] content)
+    public ContractDisk(Func<string, byte[], IBlockTarget> create, byte[] content, int vectorAlignment = 1)
     {
+        _vectorAlignment = vectorAlignment;
         Target = create(Folder.Path, (byte[])content.Clone());
         Content = (byte[])content.Clone();
     }
@@ -25,7 +27,7 @@ internal sealed class ContractDisk : IDisposable
     /// <summary>Opens a queue, which is closed with the disk.</summary>
     public TargetDriver Drive(int depth = 32)
     {
-        var driver = new TargetDriver(Target, depth);
+        var driver = new TargetDriver(Target, depth, _vectorAlignment);
         lock (_drivers)
             _drivers.Add(driver);
         return driver;

@@ -102,6 +102,36 @@ internal sealed class FileTargetTests
     }
 
     [Test]
+    public async Task A_file_that_is_let_go_of_in_time_is_opened_after_all()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.AddSparse("disk.img", MiB);
+        FileTarget first = FileTarget.Open(path);
+        Task<FileTarget> second = Task.Run(() => FileTarget.Open(path, new FileTargetOptions { LockPatience = TimeSpan.FromMinutes(1) }));
+        await Task.WhenAny(second, Task.Delay(50));
+        Assert.That(second.IsCompleted, Is.False);
+        await first.DisposeAsync();
+        await (await second).DisposeAsync();
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public async Task Direct_io_has_the_sectors_of_the_storage_and_its_data_comes_back()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.AddSparse("disk.img", MiB);
+        if (Refusal(path, new FileTargetOptions { DirectIo = true }) is var refusal && refusal.Contains("page cache", StringComparison.Ordinal))
+            Assert.Ignore($"ignored: {refusal}");
+        await using FileTarget disk = FileTarget.Open(path, new FileTargetOptions { DirectIo = true, Workers = 0 });
+        Assert.That(disk.File.IsDirect, Is.True);
+        Assert.That(disk.Info.LogicalSectorSize, Is.EqualTo(disk.File.ProbeSmallestTransfer()));
+        using var driver = new TargetDriver(disk);
+        byte[] data = [.. Enumerable.Range(0, 4096).Select(i => (byte)(i + 1))];
+        driver.Write(4096, data);
+        Assert.That(driver.Read(4096, 4096), Is.EqualTo(data));
+    }
+
+    [Test]
     public async Task The_sector_size_that_was_asked_for_is_what_the_guest_sees()
     {
         using var folder = new TemporaryFolder();

@@ -25,11 +25,17 @@ internal sealed unsafe class TargetDriver : IBlockCompletions, IDisposable
     private readonly BlockStatus[] _answers;
     private readonly Thread _owner = Thread.CurrentThread;
     private readonly HashSet<Thread> _threads = [];
+    private readonly int _vectorAlignment;
     private string? _violation;
     private bool _closed;
 
-    public TargetDriver(IBlockTarget target, int depth = 32)
+    /// <summary>Opens a queue.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="depth">Slots.</param>
+    /// <param name="vectorAlignment">What the addresses of laid out vectors are multiples of.</param>
+    public TargetDriver(IBlockTarget target, int depth = 32, int vectorAlignment = 1)
     {
+        _vectorAlignment = vectorAlignment;
         Depth = depth;
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)depth * Room, 4096);
         _vectors = (IoVector*)NativeMemory.AllocZeroed((nuint)(depth * MaxVectors), (nuint)sizeof(IoVector));
@@ -81,11 +87,11 @@ internal sealed unsafe class TargetDriver : IBlockCompletions, IDisposable
     {
         const int Gap = 61;
         Buffer(slot).Fill(Guard);
-        byte* at = _memory + ((long)slot * Room) + Gap;
+        byte* at = Align(_memory + ((long)slot * Room) + Gap);
         for (int i = 0; i < lengths.Length; i++)
         {
             Vectors(slot)[i] = new IoVector((nint)at, lengths[i]);
-            at += lengths[i] + Gap;
+            at = Align(at + lengths[i] + Gap);
         }
 
         _vectorCounts[slot] = lengths.Length;
@@ -228,6 +234,8 @@ internal sealed unsafe class TargetDriver : IBlockCompletions, IDisposable
         lock (_gate)
             ThrowIfViolated();
     }
+
+    private byte* Align(byte* address) => (byte*)(((nint)address + _vectorAlignment - 1) / _vectorAlignment * _vectorAlignment);
 
     // SAFETY: each slot has its own vectors, as many as MaxVectors, and its own room.
     private IoVector* Vectors(int slot) => _vectors + (slot * MaxVectors);

@@ -11,6 +11,13 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
     // The system tells of writes that it could not bring to the storage once, and has forgotten them by the next flush.
     private volatile bool _lostWrites;
 
+    /// <summary>Whether a flush has failed, so that every later one does.</summary>
+    public bool HasLostWrites
+    {
+        get => _lostWrites;
+        private set => _lostWrites = value;
+    }
+
     /// <summary>Does a request. Throws nothing, whatever the system or the logger does: a worker has no one to catch it.</summary>
     public BlockStatus Do(in BlockIo io)
     {
@@ -22,9 +29,19 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            Report(io, e);
+            Report(io, e.Message);
             return BlockStatus.Error;
         }
+    }
+
+    /// <summary>Says that a request failed that was done by other means, and remembers where it was a flush.</summary>
+    /// <param name="io">The request.</param>
+    /// <param name="reason">What the system said.</param>
+    public void Failed(in BlockIo io, string reason)
+    {
+        if (io.Kind == BlockIoKind.Flush)
+            HasLostWrites = true;
+        Report(io, reason);
     }
 
     private BlockStatus Transfer(in BlockIo io)
@@ -40,7 +57,7 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
                 return BlockStatus.Okay;
 
             case BlockIoKind.Flush:
-                if (_lostWrites)
+                if (HasLostWrites)
                     throw new IOException("an earlier flush failed, so that writes may be lost; open the image anew.");
                 Sync();
                 return BlockStatus.Okay;
@@ -58,13 +75,13 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
         }
         catch (IOException)
         {
-            _lostWrites = true;
+            HasLostWrites = true;
             throw;
         }
     }
 
     // A guest whose disk is full or cut short can fail as many requests as it likes.
-    private void Report(in BlockIo io, Exception reason)
+    private void Report(in BlockIo io, string reason)
     {
         try
         {
@@ -75,7 +92,7 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
                     return;
             }
 
-            LogFailed(io.Kind, path, io.Offset, io.Length, reason.Message, suppressed);
+            LogFailed(io.Kind, path, io.Offset, io.Length, reason, suppressed);
         }
 #pragma warning disable CA1031 // the request's answer matters more than its line
         catch (Exception)

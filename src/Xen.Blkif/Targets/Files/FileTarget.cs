@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -32,7 +33,7 @@ public sealed class FileTarget : IBlockTarget
         _file = file;
         _options = options;
         ILogger logger = options.Logger ?? NullLogger.Instance;
-        int sectorSize = options.LogicalSectorSize ?? file.Device?.LogicalSectorSize ?? BlkifLimits.SectorSize;
+        int sectorSize = SectorSizeOf(path, file, options);
         _io = new FileIo(path, file, logger);
         _length = new FileLength(path, file, sectorSize, logger);
         var info = new BlockTargetInfo(_length.Read())
@@ -44,6 +45,12 @@ public sealed class FileTarget : IBlockTarget
         };
         _info = options.ReadOnly ? info : WithDiscards(info, file);
     }
+
+    /// <summary>The open file, for targets that do its input and output by other means.</summary>
+    internal PositionalFile File => _file;
+
+    /// <summary>What does a request on the calling thread, and remembers and tells what failed.</summary>
+    internal FileIo Io => _io;
 
     /// <summary>The file, as it was named.</summary>
     public string Path { get; }
@@ -75,7 +82,7 @@ public sealed class FileTarget : IBlockTarget
         if (options.LogicalSectorSize is not (null or 512 or 1024 or 2048 or 4096))
             throw new ArgumentOutOfRangeException(nameof(options), options.LogicalSectorSize, "A logical sector size is 512, 1024, 2048 or 4096 bytes.");
 
-        PositionalFile file = OpenFile(path, options.ReadOnly);
+        PositionalFile file = OpenFile(path, options);
         try
         {
             return new FileTarget(path, file, options);
@@ -98,11 +105,15 @@ public sealed class FileTarget : IBlockTarget
         return default;
     }
 
-    private static PositionalFile OpenFile(string path, bool readOnly)
+    private static PositionalFile OpenFile(string path, FileTargetOptions options)
     {
         try
         {
-            return new PositionalFile(path, readOnly);
+            return OpenUnlocked(path, options);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new TargetException($"The image '{path}' cannot be read and written past the page cache: serve it without direct I/O.", e);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -110,17 +121,60 @@ public sealed class FileTarget : IBlockTarget
         }
         catch (UnauthorizedAccessException e)
         {
-            string remedy = readOnly ? "read it" : "write to it, or serve it read-only";
+            string remedy = options.ReadOnly ? "read it" : "write to it, or serve it read-only";
             string reason = Directory.Exists(path) ? "is a directory" : $"may not be opened: let this user {remedy}";
             throw new TargetException($"The image '{path}' {reason}.", e);
         }
-        catch (IOException e) when (e.HResult is WouldBlock or SharingViolation)
+        catch (IOException e) when (IsInUse(e))
         {
             throw new TargetException($"The image '{path}' is in use: close what has it open, or serve it read-only everywhere.", e);
         }
         catch (IOException e)
         {
             throw new TargetException($"The image '{path}' cannot be opened: {e.Message}", e);
+        }
+    }
+
+    private static PositionalFile OpenUnlocked(string path, FileTargetOptions options)
+    {
+        const int MillisecondsBetween = 10;
+        long start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return new PositionalFile(path, options.ReadOnly, options.DirectIo);
+            }
+            catch (IOException e) when (IsInUse(e) && (Stopwatch.GetTimestamp() - start) / (double)Stopwatch.Frequency < options.LockPatience.TotalSeconds)
+            {
+                Task.Delay(MillisecondsBetween).GetAwaiter().GetResult();
+            }
+        }
+    }
+
+    private static bool IsInUse(IOException e) => e.HResult is WouldBlock or SharingViolation;
+
+    private static int SectorSizeOf(string path, PositionalFile file, FileTargetOptions options)
+    {
+        int size = options.LogicalSectorSize ?? file.Device?.LogicalSectorSize ?? BlkifLimits.SectorSize;
+        if (!file.IsDirect)
+            return size;
+
+        int smallest = SmallestTransferOf(path, file);
+        if (options.LogicalSectorSize < smallest)
+            throw new TargetException($"Direct I/O to '{path}' has a unit of {smallest} bytes: sectors of {size} need the page cache, or are made of larger ones.");
+        return Math.Max(size, smallest);
+    }
+
+    private static int SmallestTransferOf(string path, PositionalFile file)
+    {
+        try
+        {
+            return file.ProbeSmallestTransfer();
+        }
+        catch (IOException e)
+        {
+            throw new TargetException($"The image '{path}' cannot be read: {e.Message}", e);
         }
     }
 

@@ -9,6 +9,19 @@ public sealed record FileTargetOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>
+    /// Reads and writes past the page cache (O_DIRECT), on Linux: what guests read stays out of this host's memory, and what they write is with
+    /// the storage when they hear of it, though only a flush makes it stable. Memory that a queue is given has to start at a multiple of the
+    /// sector size, as that of guests' requests does.
+    /// </summary>
+    public bool DirectIo { get; init; }
+
+    /// <summary>
+    /// How long to wait for a file that another process has open for writing; not at all unless set. A process that was killed lets go of its
+    /// files when the storage has done what it was asked, which with io_uring may be some milliseconds after it is gone.
+    /// </summary>
+    public TimeSpan LockPatience { get; init; }
+
+    /// <summary>
     /// Threads a queue has for requests that would block it, 0 to 64. Requests that take less time than handing them over, as those of files
     /// that are in memory, stay on the queue's own thread, as all do with 0.
     /// </summary>

@@ -12,6 +12,7 @@ internal static unsafe class LibC
     public const int PunchHole = 0x02 | 0x01; // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 
     public const int Interrupted = 4; // EINTR
+    public const int Invalid = 22; // EINVAL
 
     /// <summary>The most pieces of memory that one call takes (IOV_MAX).</summary>
     public const int MostVectors = 1024;
@@ -30,6 +31,9 @@ internal static unsafe class LibC
 
     [DllImport("libc", EntryPoint = "pwritev64", SetLastError = true)]
     public static extern nint WriteMany(SafeHandle file, IoVector* vectors, int count, long offset);
+
+    [DllImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static extern int ControlFile(SafeHandle file, int command, nint argument);
 
     [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static extern int Control(SafeHandle file, nuint request, void* argument);

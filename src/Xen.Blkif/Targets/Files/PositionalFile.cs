@@ -11,7 +11,7 @@ internal sealed partial class PositionalFile : IDisposable
     private readonly FileStream _stream;
 #endif
 
-    public PositionalFile(string path, bool readOnly)
+    public PositionalFile(string path, bool readOnly, bool direct = false)
     {
         FileAccess access = readOnly ? FileAccess.Read : FileAccess.ReadWrite;
 
@@ -24,7 +24,15 @@ internal sealed partial class PositionalFile : IDisposable
         _handle = File.OpenHandle(path, FileMode.Open, access, share, FileOptions.RandomAccess);
 #endif
         Device = BlockDevice.Of(_handle);
+        if (direct)
+            BeginDirect();
     }
+
+    /// <summary>The descriptor.</summary>
+    public SafeHandle Handle => _handle;
+
+    /// <summary>Whether it is read and written past the page cache.</summary>
+    public bool IsDirect { get; private set; }
 
     /// <summary>What it is where it is a block device, else null.</summary>
     public BlockDevice? Device { get; }
