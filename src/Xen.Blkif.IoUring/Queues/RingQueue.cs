@@ -1,0 +1,146 @@
+using Xen.Blkif.IoUring.Kernel;
+using Xen.Blkif.Targets;
+using Xen.Blkif.Targets.Files;
+
+namespace Xen.Blkif.IoUring.Queues;
+
+/// <summary>Requests to a file by a ring of the kernel's. The slot's index is the request's name there.</summary>
+/// <remarks>
+/// One thread owns it and the ring. A slot has one entry at most with the kernel, so that there is always room for another. What comes back is
+/// checked like anything from outside: a result is that of a request under way, asked for last, and no longer than what was asked, or it
+/// changes nothing. What the ring can only hand to a thread that waits for the storage, and block devices cannot do at all, is for
+/// another queue. How it waits is in <c>RingQueue.Waiting.cs</c>, what it does with results in <c>RingQueue.Results.cs</c>.
+/// </remarks>
+internal sealed partial class RingQueue : IWaitableQueue
+{
+    // More at once keep the first waiting for the last, fewer cost more calls: 64 was slower by a quarter, 2 by a tenth, 4 and 16 were level.
+    private const int MostPerCall = 8;
+
+    // A kernel without memory gets about so many milliseconds to find some; then its requests fail.
+    private const int MostRefusals = 1000;
+
+    private readonly IKernelRing _ring;
+    private readonly FileIo _io;
+    private readonly InlineIo? _inline;
+    private readonly IBlockQueue? _others;
+    private readonly IBlockCompletions _completions;
+    private readonly int _descriptor;
+    private readonly RingSlot[] _slots;
+
+    // Slots whose results came and were not brought to the completions yet.
+    private readonly int[] _arrived;
+    private int _arrivedCount;
+    private bool _plugged;
+    private int _refusals;
+
+    /// <summary>Makes a queue. The ring goes with it.</summary>
+    /// <param name="ring">A ring for as many entries as <paramref name="depth"/> and the two of the signals.</param>
+    /// <param name="io">Does what is not for the ring, and hears what failed there.</param>
+    /// <param name="descriptor">The file's.</param>
+    /// <param name="inline">What is tried before the ring; null for nothing.</param>
+    /// <param name="others">Takes discards that are none of a file's; null for a file. Goes with this.</param>
+    /// <param name="depth">Slots.</param>
+    /// <param name="completions">Where results go.</param>
+    /// <param name="signals">What else is waited for.</param>
+    public RingQueue(
+        IKernelRing ring, FileIo io, int descriptor, InlineIo? inline, IBlockQueue? others, int depth, IBlockCompletions completions, Signals signals)
+    {
+        _ring = ring;
+        _io = io;
+        _descriptor = descriptor;
+        _inline = inline;
+        _others = others;
+        _completions = completions;
+        _signals = signals;
+        _slots = new RingSlot[depth];
+        _arrived = new int[depth];
+    }
+
+    /// <inheritdoc/>
+    public BlockStatus Submit(in BlockIo io)
+    {
+        if (_others is not null && io.Kind is BlockIoKind.Discard or BlockIoKind.SecureDiscard)
+            return _others.Submit(io);
+
+        // Both are refused at once: no file erases, and what is lost is lost.
+        if (io.Kind == BlockIoKind.SecureDiscard || (io.Kind == BlockIoKind.Flush && _io.HasLostWrites))
+            return _io.Do(io);
+
+        long done = 0;
+        if (_inline is not null && _inline.Do(io, _plugged, out done) is var status and not BlockStatus.Pending)
+            return status;
+
+        ref RingSlot slot = ref _slots[io.Slot];
+        slot.Io = io;
+        slot.Done = done;
+        slot.Retries = 0;
+        slot.UnderWay = true;
+        Put(io.Slot, ref slot);
+        if (!_plugged || _ring.Pending >= MostPerCall)
+            Start();
+        return BlockStatus.Pending;
+    }
+
+    /// <inheritdoc/>
+    public void Plug()
+    {
+        _plugged = true;
+        _others?.Plug();
+    }
+
+    /// <inheritdoc/>
+    public void Unplug()
+    {
+        _plugged = false;
+        _others?.Unplug();
+        Start();
+    }
+
+    public void Dispose()
+    {
+        _others?.Dispose();
+        _ring.Dispose();
+    }
+
+    private void Put(int index, ref RingSlot slot)
+    {
+        SubmissionEntry entry = slot.NextEntry(_descriptor);
+        entry.Name = NameOf(index, ++slot.Generation);
+        _ring.Put(entry);
+    }
+
+    private static ulong NameOf(int index, uint generation) => ((ulong)generation << 32) | (uint)index;
+
+    /// <summary>Has the kernel take what was put. Where it has no room now, the next call brings it; where it never has, the requests fail.</summary>
+    private void Start()
+    {
+        while (_ring.Pending > 0)
+        {
+            int taken = _ring.Enter(Math.Min(_ring.Pending, MostPerCall), 0, 0);
+            if (taken > 0)
+                _refusals = 0;
+            else if (IsPressure(taken) && ++_refusals < MostRefusals)
+                return;
+            else
+                GiveUp(taken);
+        }
+    }
+
+    /// <summary>Fails what the kernel does not take.</summary>
+    private void GiveUp(int outcome)
+    {
+        _refusals = 0;
+        while (_ring.TryWithdraw(out SubmissionEntry entry))
+        {
+            int index = (int)(uint)entry.Name;
+            if (index < _slots.Length)
+                Fail(index, ref _slots[index], $"io_uring_enter failed with error {-outcome}.", BlockStatus.Error);
+            else
+                _signals.Withdrawn(index - _slots.Length);
+        }
+    }
+
+    // Without memory, with too many results that nobody took, or interrupted: asked again, it may take them. Also if it took none and says nothing.
+    private static bool IsPressure(int outcome) =>
+        -outcome is 0 or Interop.InterruptedError or Interop.AgainError or Interop.NoMemoryError or Interop.BusyError;
+}
