@@ -3,6 +3,9 @@ using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Samples.Host;
 
+/// <summary>Opens an image in a file or on a block device.</summary>
+internal delegate IBlockTarget FileOpener(string path, FileTargetOptions options);
+
 /// <summary>Where a disk's bytes are, as the command line and libxl's <c>params</c> say it.</summary>
 internal static class TargetSpec
 {
@@ -10,10 +13,11 @@ internal static class TargetSpec
 
     /// <summary>Opens a target.</summary>
     /// <param name="spec">A path, with or without <c>file:</c>, <c>aio:</c> or <c>raw:</c>; <c>memory:SIZE</c>; <c>null:SIZE</c>.</param>
+    /// <param name="openFile">Opens a file.</param>
     /// <param name="options">How a file is opened.</param>
     /// <param name="sectorSize">The logical sector size that the guest is to see: 512, 4096, or null for that of the storage.</param>
     /// <exception cref="TargetException">It cannot be opened; the message says why.</exception>
-    public static IBlockTarget Open(string spec, FileTargetOptions options, int? sectorSize = null)
+    public static IBlockTarget Open(string spec, FileOpener openFile, FileTargetOptions options, int? sectorSize = null)
     {
         // Larger sectors are the storage's own business. Smaller ones than it has are made of them.
         if (sectorSize > BlkifLimits.SectorSize)
@@ -28,8 +32,8 @@ internal static class TargetSpec
             "null" => new NullTarget(SizeOf(rest, spec, own), own),
 
             // The format is always raw: what a guest writes to its disk never decides it.
-            "file" or "aio" or "raw" => FileTarget.Open(Named(rest, spec), options),
-            _ => FileTarget.Open(Named(spec, spec), options),
+            "file" or "aio" or "raw" => openFile(Named(rest, spec), options),
+            _ => openFile(Named(spec, spec), options),
         };
         if (sectorSize < target.Info.LogicalSectorSize)
             target = new Emulated512Target(target);

@@ -16,8 +16,8 @@ internal sealed class ToolTests
             Assert.That(output, Does.Contain(word));
     }
 
-    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--max-queues", "--guest-memory", "--backend-type", "--log-level", "--json-logs")]
-    [TestCase("serve", "--max-queues", "--guest-memory", "--max-memory", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("attach", "DOMAIN", "VDEV", "TARGET", "--read-only", "--cdrom", "--max-queues", "--guest-memory", "--file-io", "--direct-io", "--backend-type", "--log-level", "--json-logs")]
+    [TestCase("serve", "--max-queues", "--guest-memory", "--max-memory", "--file-io", "--direct-io", "--backend-type", "--log-level", "--json-logs")]
     [TestCase("detach", "DOMAIN", "VDEV", "--timeout", "--backend-type")]
     [TestCase("list", "--json", "--backend-type")]
     public async Task Help_of_a_command_lists_what_it_takes(string command, params string[] words)
@@ -39,6 +39,7 @@ internal sealed class ToolTests
     [TestCase("--max-queues is from 1 to 16, not 0", "attach", "5", "xvda", "memory:1M", "--max-queues", "0")]
     [TestCase("--help", "serve", "--max-queues", "many")]
     [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
+    [TestCase("--file-io 'paper' is none of auto, io_uring and threads", "serve", "--file-io", "paper")]
     [TestCase("'paper' is none of copy, map and persistent", "serve", "--guest-memory", "paper")]
     [TestCase("'little' is no size", "serve", "--max-memory", "little")]
     [TestCase("'-1' is no size", "serve", "--max-memory=-1")]
@@ -54,6 +55,7 @@ internal sealed class ToolTests
     [TestCase("serve", "--max-memory", "64M")]
     [TestCase("attach", "5", "xvda", "memory:1M")]
     [TestCase("attach", "5", "xvda", "memory:1M", "--guest-memory", "map")]
+    [TestCase("attach", "5", "xvda", "memory:1M", "--file-io", "threads", "--direct-io")]
     [TestCase("detach", "5", "xvda")]
     public async Task Without_a_hypervisor_the_exit_code_is_1_and_the_reason_one_sentence(params string[] arguments)
     {

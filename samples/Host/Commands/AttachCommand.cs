@@ -23,7 +23,7 @@ internal sealed class AttachCommand
         var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it; killed and run again, it takes it back. {Reload.Help}")
         {
             _domain, _vdev, _target, _readOnly, _cdrom, SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance,
-            GuestMemoryOption.Instance, BackendTypeOption.Instance,
+            GuestMemoryOption.Instance, FileIoOptions.Way, FileIoOptions.Direct, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -42,12 +42,8 @@ internal sealed class AttachCommand
         using var xen = XenHost.Open();
         DomainId guest = DomainName.Find(xen.Store, arguments.GetValue(_domain)!);
         string spec = arguments.GetValue(_target)!;
-        var file = new FileTargetOptions
-        {
-            ReadOnly = arguments.GetValue(_readOnly) || arguments.GetValue(_cdrom),
-            Logger = logs.CreateLogger<FileTarget>(),
-        };
-        await using IBlockTarget target = TargetSpec.Open(spec, file, arguments.GetValue(SectorSizeOption.Instance));
+        FileTargetOptions file = FileIoOptions.Of(arguments, logs) with { ReadOnly = arguments.GetValue(_readOnly) || arguments.GetValue(_cdrom) };
+        await using IBlockTarget target = TargetSpec.Open(spec, FileIoOptions.OpenerOf(arguments), file, arguments.GetValue(SectorSizeOption.Instance));
         await using BlockBackend vbd = await BlockBackend.AttachAsync(xen, guest, vdev, target, new BackendOptions
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,

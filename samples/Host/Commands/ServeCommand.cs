@@ -17,7 +17,7 @@ internal sealed class ServeCommand
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
             SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance,
-            MaxMemoryOption.Instance, BackendTypeOption.Instance,
+            MaxMemoryOption.Instance, FileIoOptions.Way, FileIoOptions.Direct, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
         command.SetAction((arguments, _) => RunAsync(arguments));
@@ -41,8 +41,9 @@ internal sealed class ServeCommand
             LoggerFactory = logs,
         };
         int? sectorSize = arguments.GetValue(SectorSizeOption.Instance);
-        var file = new FileTargetOptions { Logger = logs.CreateLogger<FileTarget>() };
-        await using var watcher = new BackendWatcher(xen, disk => Open(disk, file, sectorSize), options);
+        FileOpener openFile = FileIoOptions.OpenerOf(arguments);
+        FileTargetOptions file = FileIoOptions.Of(arguments, logs);
+        await using var watcher = new BackendWatcher(xen, disk => Open(disk, openFile, file, sectorSize), options);
         await using var status = StatusServer.TryStart(
             StatusFolder.Current, () => [.. watcher.Devices.Select(disk => DiskReport.Of(disk, xen.Store))], logs);
         reload.Reads(watcher.RefreshSizes);
@@ -52,10 +53,10 @@ internal sealed class ServeCommand
         return ExitCode.Okay;
     }
 
-    private static IBlockTarget Open(OfferedDisk disk, FileTargetOptions file, int? sectorSize)
+    private static IBlockTarget Open(OfferedDisk disk, FileOpener openFile, FileTargetOptions file, int? sectorSize)
     {
         if (disk.IsInUse && !TargetSpec.OutlivesProcess(disk.Params))
             throw new TargetException($"What was in '{disk.Params}' is lost: the process that had it was killed.");
-        return TargetSpec.Open(disk.Params, file with { ReadOnly = disk.IsReadOnly }, sectorSize);
+        return TargetSpec.Open(disk.Params, openFile, file with { ReadOnly = disk.IsReadOnly }, sectorSize);
     }
 }
