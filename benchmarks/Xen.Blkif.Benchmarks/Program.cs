@@ -3,6 +3,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
+using Xen.Blkif.Benchmarks;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 
 // In this process: the ring's memory is mapped once, and what is measured is nanoseconds, not start-up.
@@ -11,4 +12,4 @@ IConfig config = ManualConfig.Create(DefaultConfig.Instance)
     .AddDiagnoser(MemoryDiagnoser.Default)
     .HideColumns(Column.Error, Column.Job, Column.Toolchain)
     .WithOptions(ConfigOptions.JoinSummary);
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+BenchmarkSwitcher.FromAssembly(typeof(ReferenceBenchmarks).Assembly).Run(args, config);
