@@ -10,11 +10,13 @@ internal sealed class RingCommand
 {
     private readonly Option<int> _rounds = new("--rounds") { Description = "How often each is measured.", DefaultValueFactory = _ => 10 };
 
+    private readonly Option<string> _only = new("--only") { Description = "Only the workloads whose names contain this.", DefaultValueFactory = _ => "", HelpName = "WORDS" };
+
     public Command Create()
     {
         var command = new Command("ring", "Compares the engine with a backend in C, made of Xen's own headers, on the same requests in the same process: nanoseconds a request, on one thread, without data or storage.")
         {
-            _rounds, CommonOptions.Json,
+            _rounds, _only, CommonOptions.Json,
         };
         command.SetAction(Run);
         return command;
@@ -25,9 +27,13 @@ internal sealed class RingCommand
         ReferenceLibrary.Require();
         int rounds = CommonOptions.AtLeastOne(arguments, _rounds);
         Table table = Results.NewTable("workload", "C#, ns", "C, ns", "C# / C", "least", "most", "C a pass, ns", "C# / C a pass");
-        RingComparison.Prepare();
+        RingWorkload[] workloads = [.. RingWorkload.All.Where(workload => workload.Name.Contains(arguments.GetValue(_only)!, StringComparison.Ordinal))];
+        if (workloads.Length == 0)
+            throw new UserException($"No workload's name contains '{arguments.GetValue(_only)}': there are {string.Join(", ", RingWorkload.All)}.");
+
+        RingComparison.Prepare(workloads);
         var rows = new List<RingRow>();
-        foreach (RingWorkload workload in RingWorkload.All)
+        foreach (RingWorkload workload in workloads)
         {
             RingRow row = RingComparison.Measure(workload, rounds);
             rows.Add(row);
