@@ -12,6 +12,7 @@ var root = new RootCommand("""
     """)
 {
     new RingCommand().Create(),
+    new ServeCommand().Create(),
 };
 
 ParseResult parsed = root.Parse(args);
