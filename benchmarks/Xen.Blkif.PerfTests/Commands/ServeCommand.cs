@@ -10,7 +10,8 @@ namespace Xen.Blkif.PerfTests.Commands;
 internal sealed class ServeCommand
 {
     private readonly Option<string> _socket = new("--socket") { Description = "The Unix socket to listen on.", HelpName = "PATH", Required = true };
-    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file; memory and null only have its size.", DefaultValueFactory = _ => DiskTarget.File };
+    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file; memory and null only have its size.", DefaultValueFactory = _ => DiskTarget.Uring };
+    private readonly Option<bool> _direct = new("--direct") { Description = "Past the page cache (O_DIRECT)." };
     private readonly Option<int> _cpu = new("--cpu") { Description = "The processor that queues stay on; -1 for any.", DefaultValueFactory = _ => -1 };
     private readonly Option<GuestMemoryAccess> _guestMemory = new("--guest-memory")
     {
@@ -21,7 +22,7 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", "Serves a file to clients that share their memory over a Unix socket, as loadgen of benchmarks/reference does, until SIGINT or SIGTERM.")
         {
-            _socket, CommonOptions.File, _target, _cpu, _guestMemory,
+            _socket, CommonOptions.File, _target, _direct, _cpu, _guestMemory,
         };
         command.SetAction((arguments, _) => RunAsync(arguments));
         return command;
@@ -32,7 +33,7 @@ internal sealed class ServeCommand
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
-        await using IBlockTarget target = DiskTargets.Open(arguments.GetValue(_target), arguments.GetValue(CommonOptions.File)!);
+        await using IBlockTarget target = DiskTargets.Open(arguments.GetValue(_target), arguments.GetValue(CommonOptions.File)!, arguments.GetValue(_direct));
         var options = new ServeOptions(arguments.GetValue(_cpu), arguments.GetValue(_guestMemory));
         using var server = new Server(arguments.GetValue(_socket)!, target, options, Console.Error);
         await server.RunAsync(stop.Token);

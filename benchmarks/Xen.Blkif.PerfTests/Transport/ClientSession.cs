@@ -36,6 +36,7 @@ internal static class ClientSession
             Target = target,
             Limits = target.Info.ToRequestLimits(MaxIndirectSegments),
             GuestMemory = options.GuestMemory,
+            WaitsInTarget = true,
         });
         var failure = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
         EngineThread thread = Processor.On(options.Cpu, () => new EngineThread(engine, channel, "blkif queue", failure.SetResult));

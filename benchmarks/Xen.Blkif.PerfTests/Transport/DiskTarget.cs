@@ -1,3 +1,4 @@
+using Xen.Blkif.IoUring;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.PerfTests.Transport;
@@ -5,6 +6,9 @@ namespace Xen.Blkif.PerfTests.Transport;
 /// <summary>Which of the library's targets serves a file.</summary>
 internal enum DiskTarget
 {
+    /// <summary>The io_uring target.</summary>
+    Uring,
+
     /// <summary>The file target: system calls that block, on the queue's thread or on others.</summary>
     File,
 
@@ -21,15 +25,20 @@ internal static class DiskTargets
     /// <summary>Opens a target.</summary>
     /// <param name="kind">Which.</param>
     /// <param name="path">The file.</param>
+    /// <param name="direct">Whether it is read and written past the page cache.</param>
     /// <exception cref="TargetException">It cannot be opened.</exception>
     /// <exception cref="UserException">It is not there.</exception>
-    public static IBlockTarget Open(DiskTarget kind, string path)
+    public static IBlockTarget Open(DiskTarget kind, string path, bool direct)
     {
-        if (kind == DiskTarget.File)
-            return FileTarget.Open(path);
+        var options = new FileTargetOptions { DirectIo = direct };
         if (!File.Exists(path))
             throw new UserException($"The file '{path}' does not exist.");
-        long length = new FileInfo(path).Length;
-        return kind == DiskTarget.Memory ? new MemoryTarget(length) : new NullTarget(length);
+        return kind switch
+        {
+            DiskTarget.Uring => IoUringTarget.Open(path, options),
+            DiskTarget.File => FileTarget.Open(path, options),
+            DiskTarget.Memory => new MemoryTarget(new FileInfo(path).Length),
+            _ => new NullTarget(new FileInfo(path).Length),
+        };
     }
 }

@@ -10,7 +10,6 @@ internal static unsafe partial class LibC
     public const short PollIn = 1;
     public const int ProtReadWrite = 3, MapShared = 1;
     public const int SolSocket = 1, ScmRights = 1;
-    public const int CloseOnExec = 0x80000, NonBlocking = 0x800;
     public const int ReceiveCloseOnExec = 0x40000000;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
@@ -18,9 +17,6 @@ internal static unsafe partial class LibC
 
     [LibraryImport("libc", EntryPoint = "munmap")]
     public static partial int Unmap(nint address, nint length);
-
-    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
-    public static partial int EventFd(uint initial, int flags);
 
     [LibraryImport("libc", EntryPoint = "poll")]
     public static partial int Poll(PollDescriptor* descriptors, nuint count, int milliseconds);
