@@ -13,6 +13,7 @@ var root = new RootCommand("""
 {
     new RingCommand().Create(),
     new ServeCommand().Create(),
+    new CompareCommand().Create(),
 };
 
 ParseResult parsed = root.Parse(args);
