@@ -14,6 +14,7 @@ var root = new RootCommand("""
     new RingCommand().Create(),
     new ServeCommand().Create(),
     new CompareCommand().Create(),
+    new ScaleCommand().Create(),
 };
 
 ParseResult parsed = root.Parse(args);

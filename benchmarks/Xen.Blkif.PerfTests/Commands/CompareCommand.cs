@@ -14,8 +14,7 @@ internal sealed class CompareCommand
 
     private readonly Option<double> _seconds = new("--seconds") { Description = "The length of a turn.", DefaultValueFactory = _ => 2 };
     private readonly Option<int> _rounds = new("--rounds") { Description = "Turns that each takes, for each workload.", DefaultValueFactory = _ => 5 };
-    private readonly Option<string> _only = new("--only") { Description = "Only the workloads whose names contain this.", DefaultValueFactory = _ => "", HelpName = "WORDS" };
-    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file on our side.", DefaultValueFactory = _ => DiskTarget.Uring };
+    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file on our side.", DefaultValueFactory = _ => DiskTarget.Uring, HelpName = "uring|file|memory|null" };
     private readonly Option<string?> _svg = new("--svg") { Description = "Also measures and draws latency against load, 4k random reads past the page cache.", HelpName = "FILE" };
     private readonly Option<int> _backendCpu = new("--backend-cpu") { Description = "The processor of backends, and of fio.", DefaultValueFactory = _ => 0 };
     private readonly Option<int> _clientCpu = new("--client-cpu") { Description = "The processor of the client.", DefaultValueFactory = _ => 1 };
@@ -24,7 +23,7 @@ internal sealed class CompareCommand
     {
         var command = new Command("compare", "Compares, on one file and by one client, this library with QEMU's storage daemon (vhost-user-blk), and both with fio on the file alone. Each in a process of its own, by turns, in both orders.")
         {
-            CommonOptions.File, _seconds, _rounds, _only, _target, _backendCpu, _clientCpu, CommonOptions.Json, _svg,
+            CommonOptions.File, _seconds, _rounds, CommonOptions.Only, _target, _backendCpu, _clientCpu, CommonOptions.Json, _svg,
         };
         command.SetAction((arguments, _) => RunAsync(arguments));
         return command;
@@ -37,7 +36,8 @@ internal sealed class CompareCommand
             throw new UserException($"'{file}' is no file of 16 MiB or more: make one, and fill it, for reads of holes cost nothing (dd if=/dev/urandom of={file} bs=1M count=1024).");
 
         int rounds = CommonOptions.AtLeastOne(arguments, _rounds);
-        double seconds = arguments.GetValue(_seconds);
+        double seconds = CommonOptions.Seconds(arguments, _seconds);
+        IReadOnlyList<Workload> workloads = CommonOptions.Select(arguments, Workload.All, workload => workload.Name);
         using var programs = new ReferencePrograms();
         var stand = new Stand(
             programs, Path.GetFullPath(file), new FileInfo(file).Length, arguments.GetValue(_target), arguments.GetValue(_backendCpu), arguments.GetValue(_clientCpu));
@@ -45,7 +45,7 @@ internal sealed class CompareCommand
 
         var rows = new List<ComparisonRow>();
         Table table = Results.NewTable("workload", "", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs", "kicks", "calls", "syscalls", "ours / it", "CPU, ours / it");
-        foreach (Workload workload in Workload.All.Where(workload => workload.Name.Contains(arguments.GetValue(_only)!, StringComparison.Ordinal)))
+        foreach (Workload workload in workloads)
         {
             ComparisonRow row = await Comparison.MeasureAsync(stand, workload, seconds, rounds);
             rows.Add(row);

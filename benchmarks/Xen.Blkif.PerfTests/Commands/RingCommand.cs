@@ -10,13 +10,12 @@ internal sealed class RingCommand
 {
     private readonly Option<int> _rounds = new("--rounds") { Description = "How often each is measured.", DefaultValueFactory = _ => 10 };
 
-    private readonly Option<string> _only = new("--only") { Description = "Only the workloads whose names contain this.", DefaultValueFactory = _ => "", HelpName = "WORDS" };
 
     public Command Create()
     {
         var command = new Command("ring", "Compares the engine with a backend in C, made of Xen's own headers, on the same requests in the same process: nanoseconds a request, on one thread, without data or storage.")
         {
-            _rounds, _only, CommonOptions.Json,
+            _rounds, CommonOptions.Only, CommonOptions.Json,
         };
         command.SetAction(Run);
         return command;
@@ -24,13 +23,10 @@ internal sealed class RingCommand
 
     private int Run(ParseResult arguments)
     {
-        ReferenceLibrary.Require();
         int rounds = CommonOptions.AtLeastOne(arguments, _rounds);
         Table table = Results.NewTable("workload", "C#, ns", "C, ns", "C# / C", "least", "most", "C a pass, ns", "C# / C a pass");
-        RingWorkload[] workloads = [.. RingWorkload.All.Where(workload => workload.Name.Contains(arguments.GetValue(_only)!, StringComparison.Ordinal))];
-        if (workloads.Length == 0)
-            throw new UserException($"No workload's name contains '{arguments.GetValue(_only)}': there are {string.Join(", ", RingWorkload.All)}.");
-
+        IReadOnlyList<RingWorkload> workloads = CommonOptions.Select(arguments, RingWorkload.All, workload => workload.Name);
+        ReferenceLibrary.Require();
         RingComparison.Prepare(workloads);
         var rows = new List<RingRow>();
         foreach (RingWorkload workload in workloads)

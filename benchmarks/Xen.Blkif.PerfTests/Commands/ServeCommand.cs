@@ -10,12 +10,12 @@ namespace Xen.Blkif.PerfTests.Commands;
 internal sealed class ServeCommand
 {
     private readonly Option<string> _socket = new("--socket") { Description = "The Unix socket to listen on.", HelpName = "PATH", Required = true };
-    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file; memory and null only have its size.", DefaultValueFactory = _ => DiskTarget.Uring };
+    private readonly Option<DiskTarget> _target = new("--target") { Description = "What serves the file; memory and null only have its size.", DefaultValueFactory = _ => DiskTarget.Uring, HelpName = "uring|file|memory|null" };
     private readonly Option<bool> _direct = new("--direct") { Description = "Past the page cache (O_DIRECT)." };
     private readonly Option<int> _cpu = new("--cpu") { Description = "The processor that queues stay on; -1 for any.", DefaultValueFactory = _ => -1 };
     private readonly Option<GuestMemoryAccess> _guestMemory = new("--guest-memory")
     {
-        Description = "How data gets to the target and back.", DefaultValueFactory = _ => GuestMemoryAccess.Persistent,
+        Description = "How data gets to the target and back.", DefaultValueFactory = _ => GuestMemoryAccess.Persistent, HelpName = "copy|map|persistent",
     };
 
     public Command Create()

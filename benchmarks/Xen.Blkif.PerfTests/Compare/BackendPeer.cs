@@ -32,7 +32,7 @@ internal sealed class BackendPeer : IPeer
     /// <summary>This library, as this program serves it.</summary>
     public static BackendPeer Ours(Stand stand, Workload workload) => new("ours", "blkif", stand, workload, socket =>
     [
-        Environment.ProcessPath!, .. Self(), "serve", "--socket", socket, "--file", stand.File, "--target", stand.Target.ToString(),
+        .. ThisProgram.Command, "serve", "--socket", socket, "--file", stand.File, "--target", stand.Target.ToString(),
         "--cpu", $"{stand.BackendCpu}", .. workload.Direct ? new[] { "--direct" } : [],
     ]);
 
@@ -71,10 +71,6 @@ internal sealed class BackendPeer : IPeer
     }
 
     public void Dispose() => _backend.Dispose();
-
-    // Run by the runtime's own host, this program is named by its assembly.
-    private static string[] Self() =>
-        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(BackendPeer).Assembly.Location] : [];
 
     private async Task<LoadGenerator.Report> LoadAsync(string[] under, int depth, double seconds)
     {

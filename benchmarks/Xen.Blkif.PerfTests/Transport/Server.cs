@@ -14,7 +14,7 @@ internal sealed class Server : IDisposable
     private readonly TextWriter _errors;
 
     /// <summary>Listens from now on.</summary>
-    /// <param name="path">The socket, in whose place nothing may be yet, but an old socket.</param>
+    /// <param name="path">The socket, in whose place nothing may be yet.</param>
     /// <param name="target">The disk.</param>
     /// <param name="options">How clients are served.</param>
     /// <param name="errors">Hears of clients that were not.</param>
@@ -27,15 +27,13 @@ internal sealed class Server : IDisposable
         _errors = errors;
         try
         {
-            if (File.Exists(path) && (File.GetAttributes(path) & FileAttributes.Normal) == 0 && new FileInfo(path).Length == 0)
-                File.Delete(path);
             _socket.Bind(new UnixDomainSocketEndPoint(path));
             _socket.Listen();
         }
-        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             _socket.Dispose();
-            throw new UserException($"The socket '{path}' cannot be made: {e.Message}");
+            throw new UserException($"The socket '{path}' cannot be made: {e.Message}. Remove what is left there of an earlier one.");
         }
     }
 
