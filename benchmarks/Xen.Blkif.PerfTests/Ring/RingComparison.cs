@@ -1,19 +1,26 @@
+using System.Diagnostics;
+
 namespace Xen.Blkif.PerfTests.Ring;
 
 /// <summary>Measures the engine and the backend in C by turns, in both orders.</summary>
 internal static class RingComparison
 {
-    private static readonly TimeSpan WarmUp = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(15);
 
     /// <summary>Has the engine do everything for long enough to be compiled for good, in the background.</summary>
-    public static void Prepare(IEnumerable<RingWorkload> workloads)
+    public static void Prepare(IReadOnlyList<RingWorkload> workloads)
     {
-        foreach (RingWorkload workload in workloads)
+        long started = Stopwatch.GetTimestamp();
+        do
         {
-            using var stand = new RingStand(workload, guest => new EngineBackend(guest));
-            stand.Measure(WarmUp);
+            foreach (RingWorkload workload in workloads)
+            {
+                using var stand = new RingStand(workload, guest => new EngineBackend(guest));
+                stand.Measure(Turn);
+            }
         }
+        while (Stopwatch.GetElapsedTime(started) < WarmUp);
     }
 
     /// <summary>Measures one workload.</summary>
