@@ -5,9 +5,11 @@ namespace Xen.Blkif.Protocol;
 
 /// <summary>Part of one granted page: sectors <see cref="FirstSector"/> to <see cref="LastSector"/> of it, both included.</summary>
 /// <remarks>8 bytes in every layout. Source: <c>struct blkif_request_segment</c> in Xen's <c>public/io/blkif.h</c>.</remarks>
-[StructLayout(LayoutKind.Explicit, Size = 8)]
+[StructLayout(LayoutKind.Explicit, Size = Length)]
 public readonly record struct BlkifSegment
 {
+    internal const int Length = 8;
+
     [FieldOffset(0)] private readonly uint _reference;
     [FieldOffset(4)] private readonly byte _firstSector;
     [FieldOffset(5)] private readonly byte _lastSector;

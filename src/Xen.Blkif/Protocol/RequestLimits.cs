@@ -76,5 +76,8 @@ public sealed class RequestLimits
     /// <summary>Whether a range lies inside the disk, however large the numbers.</summary>
     internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;
 
-    internal bool IsAligned(ulong sectors) => (sectors & (_sectorsPerBlock - 1)) == 0;
+    /// <summary>The bits of a number of sectors that are 0 in whole blocks.</summary>
+    internal uint AlignmentMask => _sectorsPerBlock - 1;
+
+    internal bool IsAligned(ulong sectors) => (sectors & AlignmentMask) == 0;
 }

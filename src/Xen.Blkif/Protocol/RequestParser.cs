@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Xen.Blkif.Protocol;
 
@@ -58,10 +59,10 @@ public static class RequestParser
         ref TRequest copy, ReadOnlySpan<BlkifSegment> segments, RequestLimits limits, out BlockRequest request)
         where TRequest : unmanaged, IBlkifRequest
     {
-        Refusal refusal = ParseIndirectHeader(ref copy, limits, out request);
         uint total = 0;
-        for (int i = 0; i < segments.Length && refusal == Refusal.None; i++)
-            refusal = AddSegment(segments[i], limits, ref total);
+        Refusal refusal = ParseIndirectHeader(ref copy, limits, out request);
+        if (refusal == Refusal.None)
+            refusal = CheckSegments(ref MemoryMarshal.GetReference(MemoryMarshal.AsBytes(segments)), segments.Length, limits, out total);
 
         return refusal == Refusal.None ? Finish(ref request, limits, request.Kind, copy.SectorNumber, total, segments.Length) : refusal;
     }
@@ -119,36 +120,68 @@ public static class RequestParser
     private static Refusal ParseTransfer<TRequest>(ref TRequest copy, RequestLimits limits, BlockRequestKind kind, ref BlockRequest request)
         where TRequest : unmanaged, IBlkifRequest
     {
+        Refusal refusal = CheckTransfer(ref copy, limits, out uint total);
+        if (refusal == Refusal.None)
+            request = new BlockRequest(kind, copy.SectorNumber, total, copy.SegmentCount);
+        return refusal;
+    }
+
+    /// <summary>Checks a request that moves the data of the segments that it carries in itself, but for whether it may write.</summary>
+    /// <param name="copy">A private copy of the slot. Not changed.</param>
+    /// <param name="limits">What the disk allows.</param>
+    /// <param name="sectors">The sum of its sectors, where the result is <see cref="Refusal.None"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Refusal CheckTransfer<TRequest>(ref TRequest copy, RequestLimits limits, out uint sectors)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        sectors = 0;
         int segments = copy.SegmentCount;
         if (segments == 0)
             return Refusal.Empty;
         if (segments > BlkifLimits.MaxSegments)
             return Refusal.TooManySegments;
 
-        uint total = 0;
-        for (int i = 0; i < segments; i++)
-        {
-            Refusal refusal = AddSegment(copy.Segment(i), limits, ref total);
-            if (refusal != Refusal.None)
-                return refusal;
-        }
-
-        return Finish(ref request, limits, kind, copy.SectorNumber, total, segments);
+        Refusal refusal = CheckSegments(ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset), segments, limits, out sectors);
+        return refusal == Refusal.None ? CheckRange(limits, copy.SectorNumber, sectors) : refusal;
     }
 
+    /// <summary>Checks segments all at once, without a branch for each, and only where one is wrong looks which and why.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Refusal AddSegment(BlkifSegment segment, RequestLimits limits, ref uint total)
+    private static Refusal CheckSegments(ref byte segments, int count, RequestLimits limits, out uint total)
     {
-        if (segment.LastSector >= BlkifLimits.SectorsPerPage)
-            return Refusal.SegmentOutsidePage;
-        if (segment.FirstSector > segment.LastSector)
-            return Refusal.SegmentReversed;
+        uint wrong = 0;
+        uint unaligned = limits.AlignmentMask;
+        uint sum = 0;
+        for (int i = 0; i < count; i++)
+        {
+            // As BlkifSegment lays them out: the sectors are the bytes behind the reference.
+            ushort sectors = Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref segments, (i * BlkifSegment.Length) + sizeof(uint)));
+            uint first = (byte)sectors;
+            uint last = (uint)sectors >> 8;
+            uint more = last - first; // wraps where they are the wrong way round
 
-        uint sectors = segment.LastSector - (uint)segment.FirstSector + 1;
-        if (!limits.IsAligned(sectors))
-            return Refusal.Misaligned;
+            wrong |= ((last | more) & ~(BlkifLimits.SectorsPerPage - 1u)) | ((more + 1) & unaligned);
+            sum += more + 1;
+        }
 
-        total += sectors;
+        total = sum;
+        return wrong == 0 ? Refusal.None : RefusalOf(ref segments, count, limits);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Refusal RefusalOf(ref byte segments, int count, RequestLimits limits)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            BlkifSegment segment = Unsafe.ReadUnaligned<BlkifSegment>(ref Unsafe.Add(ref segments, i * BlkifSegment.Length));
+            if (segment.LastSector >= BlkifLimits.SectorsPerPage)
+                return Refusal.SegmentOutsidePage;
+            if (segment.FirstSector > segment.LastSector)
+                return Refusal.SegmentReversed;
+            if (!limits.IsAligned(segment.LastSector - (uint)segment.FirstSector + 1))
+                return Refusal.Misaligned;
+        }
+
         return Refusal.None;
     }
 
@@ -170,13 +203,18 @@ public static class RequestParser
     private static Refusal Finish(
         ref BlockRequest request, RequestLimits limits, BlockRequestKind kind, ulong sector, ulong count, int segments)
     {
+        Refusal refusal = CheckRange(limits, sector, count);
+        if (refusal == Refusal.None)
+            request = new BlockRequest(kind, sector, count, segments);
+        return refusal;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Refusal CheckRange(RequestLimits limits, ulong sector, ulong count)
+    {
         // Before any arithmetic on the sector number: 2^55 sectors are 0 bytes modulo 2^64 (CVE-2008-0928 and what followed from it).
         if (!limits.Contain(sector, count))
             return Refusal.BeyondEnd;
-        if (!limits.IsAligned(sector | count))
-            return Refusal.Misaligned;
-
-        request = new BlockRequest(kind, sector, count, segments);
-        return Refusal.None;
+        return limits.IsAligned(sector | count) ? Refusal.None : Refusal.Misaligned;
     }
 }
