@@ -70,16 +70,30 @@ public sealed class BackRing<TRequest, TResponse>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryTake(out TRequest request)
     {
-        // The shared index is read once for all the requests that it announces: it lives in a cache line that the frontend writes.
-        if (_requestConsumer == _announced && !HasMoreAnnounced())
+        if (!Look())
         {
             Unsafe.SkipInit(out request);
             return false;
         }
 
+        TakeAnnounced(out request);
+        return true;
+    }
+
+    /// <summary>Whether there are requests that were found announced, without another look.</summary>
+    internal bool HasAnnounced => _requestConsumer != _announced;
+
+    /// <summary>Finds out whether there are requests to take.</summary>
+    // The shared index is read once for all the requests that it announces: it lives in a cache line that the frontend writes.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool Look() => HasAnnounced || HasMoreAnnounced();
+
+    /// <summary>Takes the next request, where <see cref="HasAnnounced"/> says that there is one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void TakeAnnounced(out TRequest request)
+    {
         _shared.CopySlotTo(_requestConsumer, out request);
         _requestConsumer++;
-        return true;
     }
 
     /// <summary>Puts the response to a request into the ring, where the frontend does not see it before <see cref="Push"/>.</summary>
@@ -93,30 +107,47 @@ public sealed class BackRing<TRequest, TResponse>
         _responseProducer++;
     }
 
+    /// <summary>Puts a response that is written where it lies: every byte of it, and nothing of it is read there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ref TResponse Put()
+    {
+        System.Diagnostics.Debug.Assert(Unanswered > 0, "A response needs a request that was taken.");
+        return ref _shared.SlotToWrite<TResponse>(_responseProducer++);
+    }
+
     /// <summary>Shows the frontend the responses put so far.</summary>
     /// <returns>Whether the frontend asked to be notified of one of them.</returns>
     public bool Push()
     {
-        uint before = _pushed;
-        _pushed = _responseProducer;
-        _shared.PublishResponseProducer(_pushed);
+        uint before = Publish();
 
         // Full fence: publish rsp_prod before reading rsp_event. Pairs with the fence in the frontend's final check, so that
         // either it sees these responses or this sees that it wants an event; without it both could go to sleep.
         Interlocked.MemoryBarrier();
-        return _pushed - _shared.ReadResponseEvent() < _pushed - before;
+        return IsAwaited(before);
     }
+
+    /// <summary>Shows the responses put so far. A full fence and <see cref="IsAwaited"/> have to come after it.</summary>
+    /// <returns>The index before which they were shown already.</returns>
+    internal uint Publish()
+    {
+        uint before = _pushed;
+        _pushed = _responseProducer;
+        _shared.PublishResponseProducer(_pushed);
+        return before;
+    }
+
+    /// <summary>Whether the frontend asked to be notified of a response that was shown since an index.</summary>
+    internal bool IsAwaited(uint before) => _pushed - _shared.ReadResponseEvent() < _pushed - before;
 
     /// <summary>Asks for a notification of the next request, then looks once more whether there is one. To be called before going to sleep.</summary>
     /// <returns>Whether there are requests to take, or this call found the ring corrupt: do not sleep. False on a ring known to be corrupt.</returns>
     public bool FinalCheck()
     {
+        if (AskForEvent())
+            return true;
         if (IsCorrupt)
             return false;
-        if (HasRequests())
-            return true;
-
-        _shared.WriteRequestEvent(_requestConsumer + 1);
 
         // Full fence: publish req_event before reading req_prod. Pairs with the fence in the frontend's push, so that either
         // it sees that an event is wanted or this sees its request; without it both could go to sleep.
@@ -124,26 +155,37 @@ public sealed class BackRing<TRequest, TResponse>
         return HasRequests();
     }
 
-    // A ring found corrupt by the look counts too: the caller has to act on it.
-    private bool HasRequests() => _requestConsumer != _announced || HasMoreAnnounced() || IsCorrupt;
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool HasMoreAnnounced()
+    /// <summary>Asks for a notification of the next request. A full fence and a look at <see cref="HasRequests"/> have to come after it.</summary>
+    /// <returns>Whether there are requests to take already, or this call found the ring corrupt. False on a ring known to be corrupt.</returns>
+    internal bool AskForEvent()
     {
         if (IsCorrupt)
             return false;
+        if (HasRequests())
+            return true;
 
+        _shared.WriteRequestEvent(_requestConsumer + 1);
+        return false;
+    }
+
+    /// <summary>Whether there are requests to take, or the ring is corrupt, which a caller that did not know has to act on.</summary>
+    internal bool HasRequests() => Look() || IsCorrupt;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool HasMoreAnnounced()
+    {
         uint producer = _shared.ReadRequestProducer();
+        return producer != _requestConsumer && TryAnnounce(producer);
+    }
 
+    private bool TryAnnounce(uint producer)
+    {
         // Between req_cons and the end of the ring there is room for just so many more. Beyond it, the frontend has overwritten slots that
         // are in use; behind req_cons, it has taken back what was announced. Going on would serve stale slots as if they were requests.
-        if (producer - _requestConsumer > Size - Unanswered)
-        {
-            IsCorrupt = true;
+        IsCorrupt |= producer - _requestConsumer > Size - Unanswered;
+        if (IsCorrupt)
             return false;
-        }
-
         _announced = producer;
-        return producer != _requestConsumer;
+        return true;
     }
 }

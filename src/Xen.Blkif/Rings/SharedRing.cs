@@ -70,6 +70,11 @@ internal readonly unsafe struct SharedRing
         where T : unmanaged =>
         Unsafe.WriteUnaligned(Slot(index), value);
 
+    /// <summary>Where a slot's content is to be written, by parts. It is not to be read there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref T SlotToWrite<T>(uint index)
+        where T : unmanaged => ref *(T*)Slot(index);
+
     /// <summary>Makes an empty ring of the memory, as the frontend does before it shares it (<c>SHARED_RING_INIT</c>).</summary>
     public void Initialise()
     {
