@@ -46,29 +46,17 @@ public class EngineAloneBenchmarks
         public bool Copy(Span<GrantCopySegment> segments) => true;
     }
 
-    private sealed class NoTarget : IBlockTarget, IBlockQueue
+    private sealed class NoTarget : IBlockTarget
     {
         public BlockTargetInfo Info { get; } = new(1 << 20);
 
-        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => this;
-
-        public BlockStatus Submit(in BlockIo io) => BlockStatus.Okay;
-
-        public void Plug()
-        {
-            // Nothing is held back.
-        }
-
-        public void Unplug()
-        {
-            // Nothing was held back.
-        }
-
-        public void Dispose()
-        {
-            // Nothing is held.
-        }
+        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue();
 
         public ValueTask DisposeAsync() => default;
+
+        private sealed class Queue : InlineQueue
+        {
+            public override BlockStatus Submit(in BlockIo io) => BlockStatus.Okay;
+        }
     }
 }

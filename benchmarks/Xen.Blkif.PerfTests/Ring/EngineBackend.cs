@@ -63,12 +63,7 @@ internal sealed unsafe class EngineBackend : IRingBackend
     private void Ring()
     {
         do
-        {
-            while (_engine.RunPass())
-            {
-                // Each pass may leave something for the next.
-            }
-        }
+            _engine.RunPass();
         while (!_engine.PrepareToSleep());
     }
 
@@ -128,7 +123,7 @@ internal sealed unsafe class EngineBackend : IRingBackend
     }
 
     /// <summary>A disk that is done with everything at once, and does nothing.</summary>
-    private sealed class NoTarget(bool readOnly) : IBlockTarget, IBlockQueue
+    private sealed class NoTarget(bool readOnly) : IBlockTarget
     {
         public BlockTargetInfo Info { get; } = new((long)RingGuest.Sectors * BlkifLimits.SectorSize)
         {
@@ -137,25 +132,13 @@ internal sealed unsafe class EngineBackend : IRingBackend
             Discard = Capability.Native,
         };
 
-        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => this;
-
-        public BlockStatus Submit(in BlockIo io) => BlockStatus.Okay;
-
-        public void Plug()
-        {
-            // Nothing is held back.
-        }
-
-        public void Unplug()
-        {
-            // Nothing was held back.
-        }
-
-        public void Dispose()
-        {
-            // Nothing is held.
-        }
+        public IBlockQueue OpenQueue(int depth, IBlockCompletions completions) => new Queue();
 
         public ValueTask DisposeAsync() => default;
+
+        private sealed class Queue : InlineQueue
+        {
+            public override BlockStatus Submit(in BlockIo io) => BlockStatus.Okay;
+        }
     }
 }

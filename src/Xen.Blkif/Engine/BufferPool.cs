@@ -50,15 +50,8 @@ internal sealed unsafe class BufferPool : IDisposable
     {
         get
         {
-            int needed = _madeCount - _freeCount + _promised + 1;
-            while (_granted < needed && needed > 1 && needed <= _made.Length)
-            {
-                if (!_budget.TryTake(_length))
-                    return true;
-                _granted++;
-            }
-
-            return needed > _made.Length;
+            int others = _madeCount - _freeCount + _promised;
+            return others != 0 && others >= _granted && !TryGrant(others + 1);
         }
     }
 
@@ -145,6 +138,18 @@ internal sealed unsafe class BufferPool : IDisposable
         for (int i = 0; i < _madeCount; i++)
             _made[i].Dispose();
         _budget.GiveBack(_granted * _length);
+    }
+
+    private bool TryGrant(int needed)
+    {
+        while (_granted < needed && needed <= _made.Length)
+        {
+            if (!_budget.TryTake(_length))
+                return false;
+            _granted++;
+        }
+
+        return needed <= _made.Length;
     }
 
     private void GiveBack(nint start)

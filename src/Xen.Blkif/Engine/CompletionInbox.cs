@@ -53,7 +53,7 @@ internal sealed class CompletionInbox : IBlockCompletions
         }
         while (Interlocked.CompareExchange(ref _head, slot, head) != head);
 
-        // The exchange above is a full fence: the result is posted before this looks whether the owner sleeps. Pairs with TryFallAsleep.
+        // The exchange above is a full fence: the result is posted before this looks whether the owner sleeps. Pairs with the owner's fence.
         if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
             _doorbell.Wake();
     }
@@ -73,21 +73,11 @@ internal sealed class CompletionInbox : IBlockCompletions
         return next;
     }
 
-    /// <summary>Says that the owner is about to sleep, so that the next result wakes it.</summary>
-    /// <returns>False where a result is there already: do not sleep.</returns>
-    public bool TryFallAsleep()
-    {
-        Volatile.Write(ref _asleep, 1);
+    /// <summary>Whether there are results.</summary>
+    public bool HasResults => Volatile.Read(ref _head) != Nothing;
 
-        // Full fence: say that the owner sleeps before looking for results. Pairs with the exchange in Complete, so that either
-        // it sees a sleeper to wake or this sees its result.
-        Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref _head) == Nothing)
-            return true;
-
-        WakeUp();
-        return false;
-    }
+    /// <summary>Says that the owner is about to sleep, so that the next result wakes it. A full fence and a look at <see cref="HasResults"/> come after it.</summary>
+    public void FallAsleep() => Volatile.Write(ref _asleep, 1);
 
     /// <summary>Says that the owner is awake, so that results need not ring.</summary>
     public void WakeUp() => Volatile.Write(ref _asleep, 0);

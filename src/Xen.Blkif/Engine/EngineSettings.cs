@@ -87,7 +87,7 @@ public sealed record EngineSettings
     internal bool WaitsInTarget { get; init; }
 
     /// <summary>The time, in the unit of <see cref="Stopwatch"/>.</summary>
-    internal Func<long> Clock { get; init; } = Stopwatch.GetTimestamp;
+    internal Func<long> Clock { get; init; } = () => MonotonicClock.Now(); // a lambda is cheaper to call than a static method
 
     /// <summary><see cref="PersistentGrantTimeout"/> in the unit of <see cref="Clock"/>.</summary>
     internal long PersistentGrantTicks =>

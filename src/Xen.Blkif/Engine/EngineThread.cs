@@ -61,10 +61,7 @@ internal sealed class EngineThread
         {
             // The first pass comes without an event: requests may be older than the binding of the channel.
             if (_engine.RunPass())
-            {
                 storm.Reset();
-                continue;
-            }
 
             if (_engine.IsDraining && _engine.InFlight == 0)
                 return;

@@ -8,32 +8,35 @@ namespace Xen.Blkif.Engine;
 internal sealed unsafe partial class GuestBuffers
 {
     /// <summary>How long the queue may sleep before <see cref="Tidy"/> has something to do, in milliseconds; -1 for ever.</summary>
-    public int MaxSleepMilliseconds
+    /// <param name="isIdle">Whether no request is under way.</param>
+    public int MaxSleepMilliseconds(bool isIdle)
     {
-        get
-        {
-            long now = _clock();
-            long pages = _persistent?.TimeUntilUntidy(now) ?? long.MaxValue;
-            long buffers = Math.Min(_small.TimeUntilUntidy(now), Math.Min(_indirect.TimeUntilUntidy(now), _large.TimeUntilUntidy(now)));
+        long now = _clock();
+        long pages = _persistent?.TimeUntilUntidy(now) ?? long.MaxValue;
+        long buffers = Math.Min(_indirect.TimeUntilUntidy(now), _large.TimeUntilUntidy(now));
+        if (isIdle)
+            buffers = Math.Min(buffers, _small.TimeUntilUntidy(now));
 
-            // Rounded up: who wakes a moment too early finds nothing to do.
-            double milliseconds = Math.Ceiling(Math.Min(pages, buffers) * 1e3 / Stopwatch.Frequency);
-            return milliseconds < int.MaxValue ? (int)milliseconds : Timeout.Infinite;
-        }
+        // Rounded up: who wakes a moment too early finds nothing to do.
+        double milliseconds = Math.Ceiling(Math.Min(pages, buffers) * 1e3 / Stopwatch.Frequency);
+        return milliseconds < int.MaxValue ? (int)milliseconds : Timeout.Infinite;
     }
 
     /// <summary>Lets go of pages and gives back memory that nobody has used for long, and makes room where there was none. For idle moments.</summary>
-    public void Tidy()
+    /// <param name="now">The time.</param>
+    /// <param name="isIdle">Whether no request is under way.</param>
+    public void Tidy(long now, bool isIdle)
     {
-        long now = _clock();
         _persistent?.Tidy(now);
-        _small.Tidy(now);
+        if (isIdle)
+            _small.Tidy(now);
         _indirect.Tidy(now);
         _large.Tidy(now);
     }
 
     private bool TryMap(RequestSlot* slot)
     {
+        slot->HasLoans = true;
         slot->Mapped = _pages.TryMap(slot->Segments, slot->SegmentCount, writable: slot->Kind == BlockRequestKind.Read);
         if (slot->Mapped == 0)
             return false;
@@ -45,6 +48,7 @@ internal sealed unsafe partial class GuestBuffers
 
     private bool TryHold(RequestSlot* slot, PersistentGrants persistent)
     {
+        slot->HasLoans = true;
         for (; slot->Held < slot->SegmentCount; slot->Held++)
         {
             BlkifSegment segment = slot->Segments[slot->Held];

@@ -71,6 +71,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     // Only so many bytes as there are segments, and only once: what the guest does to the page afterwards changes nothing.
     public void GatherSegments(RequestSlot* slot, GrantReference page)
     {
+        slot->HasLoans = true;
         slot->Rented = _indirect.TryRent();
         if (slot->Rented == null)
         {
@@ -85,7 +86,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         nint mapped = _persistent?.TryHold(page) ?? 0;
         if (mapped == 0)
         {
-            _batch.Add(slot, GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, length));
+            *_batch.Add(slot, 1) = GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, length);
             return;
         }
 
@@ -102,8 +103,76 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     /// </summary>
     public void Attach(int index, RequestSlot* slot)
     {
-        slot->Vectors = slot->Rented == null ? (IoVector*)_vectors.Start + (index * BlkifLimits.MaxSegments) : (IoVector*)(slot->Rented + IndirectVectors);
+        if (_access == GuestMemoryAccess.Copy && slot->Rented == null)
+        {
+            // Most requests of most guests, in a few instructions.
+            slot->Vectors = VectorsOf(index);
+            slot->Vectors[0] = new IoVector((nint)_small.Use(index, slot->Started), (nint)slot->Length);
+            slot->VectorCount = 1;
+            slot->IsCopied = true;
+            return;
+        }
+
+        AttachOther(index, slot);
+    }
+
+    /// <summary>Takes back what a slot has rented, and lets go of the guest's pages: to be called before its response.</summary>
+    /// <param name="slot">The slot.</param>
+    /// <param name="now">The time.</param>
+    public void Release(RequestSlot* slot, long now)
+    {
+        if (slot->HasLoans)
+            ReleaseLoans(slot, now);
+    }
+
+    /// <summary>Notes that the data of a request that is copied is to come out of the guest with the next <see cref="Copy"/>.</summary>
+    public void GatherFetch(RequestSlot* slot)
+    {
+        GrantCopySegment* piece = _batch.Add(slot, slot->SegmentCount);
+        nint local = slot->Vectors[0].Address;
+        BlkifSegment* end = slot->Segments + slot->SegmentCount;
+        for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++)
+        {
+            nint length = LengthOf(*segment);
+            *piece = GrantCopySegment.OutOfGuest(local, _domain, segment->Reference, segment->FirstSector * BlkifLimits.SectorSize, (int)length);
+            local += length;
+        }
+    }
+
+    /// <summary>Notes that the data of a request that is copied is to go into the guest with the next <see cref="Copy"/>.</summary>
+    public void GatherDelivery(RequestSlot* slot)
+    {
+        GrantCopySegment* piece = _batch.Add(slot, slot->SegmentCount);
+        nint local = slot->Vectors[0].Address;
+        BlkifSegment* end = slot->Segments + slot->SegmentCount;
+        for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++)
+        {
+            nint length = LengthOf(*segment);
+            *piece = GrantCopySegment.IntoGuest(local, _domain, segment->Reference, segment->FirstSector * BlkifLimits.SectorSize, (int)length);
+            local += length;
+        }
+    }
+
+    /// <summary>Copies what was noted. A piece that fails fails its request alone.</summary>
+    public void Copy() => _batch.Copy();
+
+    public void Dispose()
+    {
+        _persistent?.Dispose();
+        _batch.Dispose();
+        _large.Dispose();
+        _indirect.Dispose();
+        _vectors.Dispose();
+        _small.Dispose();
+    }
+
+    private IoVector* VectorsOf(int index) => (IoVector*)_vectors.Start + (index * BlkifLimits.MaxSegments);
+
+    private void AttachOther(int index, RequestSlot* slot)
+    {
+        slot->Vectors = slot->Rented == null ? VectorsOf(index) : (IoVector*)(slot->Rented + IndirectVectors);
         slot->VectorCount = 0;
+        slot->IsCopied = false;
         if (_access == GuestMemoryAccess.Map)
         {
             if (!TryMap(slot))
@@ -115,11 +184,9 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         }
     }
 
-    /// <summary>Takes back what a slot has rented, and lets go of the guest's pages: to be called before its response.</summary>
-    /// <param name="slot">The slot.</param>
-    /// <param name="now">The time.</param>
-    public void Release(RequestSlot* slot, long now)
+    private void ReleaseLoans(RequestSlot* slot, long now)
     {
+        slot->HasLoans = false;
         if (slot->Mapped != 0)
             _pages.Unmap(slot->Mapped, slot->SegmentCount);
         slot->Mapped = 0;
@@ -129,39 +196,18 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
 
         if (slot->Large != null)
             _large.Return(slot->Large);
-        else if (slot->IsCopied)
-            _small.Return(now);
         slot->Large = null;
-        slot->IsCopied = false;
 
         if (slot->Rented != null)
             _indirect.Return(slot->Rented);
         slot->Rented = null;
     }
 
-    /// <summary>Notes that a request's data is to come out of the guest with the next <see cref="Copy"/>, if it has to.</summary>
-    public void GatherFetch(RequestSlot* slot) => Gather(slot, intoGuest: false);
-
-    /// <summary>Notes that a request's data is to go into the guest with the next <see cref="Copy"/>, if it has to.</summary>
-    public void GatherDelivery(RequestSlot* slot) => Gather(slot, intoGuest: true);
-
-    /// <summary>Copies what was noted. A piece that fails fails its request alone.</summary>
-    public void Copy() => _batch.Copy();
-
-    public void Dispose()
-    {
-        _persistent?.Dispose();
-        _large.Dispose();
-        _indirect.Dispose();
-        _vectors.Dispose();
-        _small.Dispose();
-    }
-
     private static nint LengthOf(BlkifSegment segment) => (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
 
     private void GiveBuffer(int index, RequestSlot* slot)
     {
-        byte* buffer = slot->Rented == null ? _small.Rent(index) : slot->Large = _large.TryRent();
+        byte* buffer = slot->Rented == null ? _small.Use(index, slot->Started) : slot->Large = _large.TryRent();
         if (buffer == null)
         {
             slot->Status = BlkifStatus.Error;
@@ -171,23 +217,5 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
 
         slot->IsCopied = true;
         slot->AddVector((nint)buffer, (nint)slot->Length);
-    }
-
-    private void Gather(RequestSlot* slot, bool intoGuest)
-    {
-        if (!slot->IsCopied)
-            return;
-
-        nint local = slot->Vectors[0].Address;
-        for (int i = 0; i < slot->SegmentCount; i++)
-        {
-            BlkifSegment segment = slot->Segments[i];
-            int offset = segment.FirstSector * BlkifLimits.SectorSize;
-            int length = (int)LengthOf(segment);
-            _batch.Add(slot, intoGuest
-                ? GrantCopySegment.IntoGuest(local, _domain, segment.Reference, offset, length)
-                : GrantCopySegment.OutOfGuest(local, _domain, segment.Reference, offset, length));
-            local += length;
-        }
     }
 }

@@ -9,7 +9,16 @@ public sealed class LatencyHistogram
     private readonly long[] _buckets = new long[64 << SubBits];
 
     /// <summary>Durations recorded.</summary>
-    public long Count { get; private set; }
+    public long Count
+    {
+        get
+        {
+            long total = 0;
+            foreach (long bucket in _buckets)
+                total += bucket;
+            return total;
+        }
+    }
 
     /// <summary>The longest, exactly.</summary>
     public TimeSpan Max => FromNanoseconds(_max);
@@ -23,7 +32,6 @@ public sealed class LatencyHistogram
         if (nanoseconds < 0)
             nanoseconds = 0;
         _buckets[BucketOf((ulong)nanoseconds)]++;
-        Count++;
         if (nanoseconds > _max)
             _max = nanoseconds;
     }
@@ -33,10 +41,7 @@ public sealed class LatencyHistogram
     /// <returns>The upper end of the bucket that it falls into; zero where nothing was recorded.</returns>
     public TimeSpan Percentile(double share)
     {
-        long total = 0;
-        foreach (long bucket in _buckets)
-            total += bucket;
-
+        long total = Count;
         long rank = Math.Max(1, (long)Math.Ceiling(share * total));
         for (int i = 0; total > 0 && i < _buckets.Length; i++)
         {
@@ -54,7 +59,6 @@ public sealed class LatencyHistogram
     {
         for (int i = 0; i < _buckets.Length; i++)
             _buckets[i] += other._buckets[i];
-        Count += other.Count;
         _max = Math.Max(_max, other._max);
     }
 
@@ -76,7 +80,6 @@ public sealed class LatencyHistogram
         {
             long more = _buckets[i] - earlier._buckets[i];
             since._buckets[i] = more;
-            since.Count += more;
             if (more > 0)
                 since._max = (long)Math.Min(UpperEndOf(i), (ulong)_max);
         }

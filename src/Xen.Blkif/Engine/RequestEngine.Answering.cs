@@ -1,45 +1,41 @@
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Rings;
 
 namespace Xen.Blkif.Engine;
 
 /// <content>From a result to the response.</content>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
-    /// <summary>Brings the data of reads into the guest, as far as it is copied, for all of them at once, before any response shows.</summary>
-    private void Deliver()
-    {
-        for (int i = 0; i < _finishedCount; i++)
-        {
-            RequestSlot* slot = _pool.Slot(_finished[i]);
-            if (slot->Status == BlkifStatus.Okay && slot->Kind == BlockRequestKind.Read)
-                _guest.GatherDelivery(slot);
-        }
-
-        _guest.Copy();
-    }
-
     /// <summary>Answers what is done: the guest's pages let go of, every response put, then shown at once, with one notification at most.</summary>
     private void Respond()
     {
         if (_finishedCount == 0)
             return;
 
-        long now = _clock();
-        for (int i = 0; i < _finishedCount; i++)
+        long now = _time = _clock();
+        RequestPool<TRequest> pool = _pool;
+        BackRing<TRequest, TResponse> ring = _ring;
+        QueueStatistics statistics = Statistics;
+        foreach (int index in _finished.AsSpan(0, _finishedCount))
         {
-            int index = _finished[i];
-            RequestSlot* slot = _pool.Slot(index);
+            RequestSlot* slot = pool.Slot(index);
             _guest.Release(slot, now);
-            TResponse response = default;
-            response.Fill(slot->Id, slot->Operation, slot->Status);
-            uint at = _ring.NextResponse;
-            _ring.Put(response);
+            uint at = ring.NextResponse;
+            ring.Put().Fill(slot->Id, slot->Operation, slot->Status);
             _journal?.Index(index, at);
-            Statistics.Count(*slot, now);
-            _pool.Return(index);
+            statistics.Count(*slot, now);
+            pool.Return(index);
         }
 
-        bool isAwaited = _ring.Push();
+        uint before = _ring.Publish();
+
+        // What is said before sleep is said here already where there is nothing more to do: one fence then serves for both.
+        _isToBeWoken = AskToBeWoken();
+
+        // Full fence: publish rsp_prod before reading rsp_event. Pairs with the fence in the frontend's final check, so that
+        // either it sees these responses or this sees that it wants an event; without it both could go to sleep.
+        Interlocked.MemoryBarrier();
+        bool isAwaited = _ring.IsAwaited(before);
         if (_journal is not null)
         {
             for (int i = 0; i < _finishedCount; i++)

@@ -25,6 +25,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly CompletionInbox _inbox;
     private readonly IBlockQueue _target;
     private readonly IWaitableQueue? _waitable;
+
+    // Every request is done when the target has been given it: there is no result to wait for, and none to guard against.
+    private readonly bool _isInline;
     private readonly IEventChannel _channel;
     private readonly EngineLog _log;
     private readonly Func<long> _clock;
@@ -37,6 +40,13 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly int[] _finished;
     private int _takenCount;
     private int _finishedCount;
+
+    // Events and wake-ups were asked for, and the fence after that is passed; and whether events were, for there is room for requests.
+    private bool _isToBeWoken;
+    private bool _asksForEvents;
+
+    // When requests were last taken or answered; 0 where a pass without either came after that.
+    private long _time;
 
     // Requests that a predecessor took and did not answer, until the first pass has begun them anew.
     private int[] _inherited = [];
@@ -60,6 +70,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
             ? target.OpenQueue(slots, _inbox, events)
             : null;
         _target = _waitable ?? settings.Target.OpenQueue(slots, _inbox);
+        _isInline = _target is InlineQueue;
         _discardUnits = new DiscardUnits(settings.Target.Info.DiscardGranularity, settings.Target.Info.DiscardAlignment);
         _maxDiscard = _discardUnits.WholeUnits(settings.Target.Info.MaxDiscardLength);
         _log = settings.Log ?? new EngineLog(settings.Logger, settings.DeviceName);
@@ -79,7 +90,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     public override bool IsCorrupt => _ring.IsCorrupt;
 
     /// <inheritdoc/>
-    public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds, (uint)MillisecondsUntilRetry);
+    public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds(InFlight == 0), (uint)MillisecondsUntilRetry);
 
     // Whether a request is indirect shows only when it is taken: then there has to be room for it.
     private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && _barrier == None && !_isShutOut && !_flushesFail;
@@ -92,6 +103,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     {
         // First of all: with the results, the queue takes the signals that tell of everything that is looked at below.
         _inbox.WakeUp();
+        _isToBeWoken = false;
         _waitable?.Reap();
         EnterGate();
         bool done = Pass();
@@ -108,18 +120,18 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         RetryFlushes();
         int inFlight = _pool.Rented - _finishedCount;
         Take(Limits);
-        Fetch();
+        _guest.Copy();
         Start(inFlight);
-        StartBarrier();
         Reap();
+        StartBarrier();
         if (_takenCount == 0 && _finishedCount == 0)
         {
-            _guest.Tidy();
+            Tidy();
             return false;
         }
 
         Statistics.Passes++;
-        Deliver();
+        _guest.Copy();
         Respond();
         return true;
     }
@@ -127,11 +139,46 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     public override bool PrepareToSleep()
     {
+        if (!_isToBeWoken)
+        {
+            if (!AskToBeWoken())
+                return false;
+
+            // Full fence: publish req_event, and that the owner sleeps, before looking at req_prod and for results once more. Pairs with the
+            // fence in the frontend's push and the exchange in CompletionInbox.Complete, so that either they see that somebody is to be
+            // woken, or this sees what they have left.
+            Interlocked.MemoryBarrier();
+        }
+
+        _isToBeWoken = false;
+        if ((_asksForEvents && _ring.HasRequests()) || _inbox.HasResults)
+        {
+            _inbox.WakeUp();
+            return false;
+        }
+
+        Tidy();
+        return true;
+    }
+
+    /// <summary>Asks for an event with the next request and for a wake-up with the next result. A full fence and another look have to come after it.</summary>
+    /// <returns>False where there are requests to take already, and nothing is to be waited for.</returns>
+    private bool AskToBeWoken()
+    {
         // Without room no request can be taken, however many there are: the next result wakes the queue, and then it takes more.
         // So does what ends a barrier. A ring that yields nothing any more is not asked either.
-        if (!IsDraining && CanTake && _ring.FinalCheck())
+        _asksForEvents = !IsDraining && CanTake && !IsCorrupt;
+        if (_asksForEvents && _ring.AskForEvent())
             return false;
-        return _inbox.TryFallAsleep();
+        _inbox.FallAsleep();
+        return true;
+    }
+
+    // What was the time a moment ago, if there was something to do then, will do.
+    private void Tidy()
+    {
+        _guest.Tidy(_time != 0 ? _time : _clock(), InFlight == 0);
+        _time = 0;
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 
@@ -38,14 +39,27 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             }
 
             int index = _taken[i];
-            if (_pool.Slot(index)->Status != BlkifStatus.Okay)
+            RequestSlot* slot = _pool.Slot(index);
+            if (slot->Status != BlkifStatus.Okay)
                 Answer(index);
+            else if (slot->Kind <= BlockRequestKind.Write)
+                Transfer(index, slot);
             else if (index != _barrier)
                 Run(index);
         }
 
         if (plug)
             _target.Unplug();
+    }
+
+    /// <summary>Has the target do what is one step: a read or a write. Most requests are.</summary>
+    private void Transfer(int index, RequestSlot* slot)
+    {
+        BlockStatus status = SubmitTransfer(index, slot);
+        if (status == BlockStatus.Okay)
+            Succeed(index, slot);
+        else if (status != BlockStatus.Pending)
+            Finish(index, slot, status);
     }
 
     /// <summary>Has the target do one step of a request after another, until one is pending or all are done.</summary>
@@ -62,7 +76,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
         do
         {
-            status = Submit(index, slot);
+            status = slot->Kind <= BlockRequestKind.Write ? SubmitTransfer(index, slot) : SubmitOther(index, slot);
             if (status == BlockStatus.Pending)
                 return;
         }
@@ -80,18 +94,20 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             Finish(index, slot, status);
     }
 
-    private BlockStatus Submit(int index, RequestSlot* slot)
-    {
-        BlockIo io = slot->Kind switch
-        {
-            BlockRequestKind.Read => BlockIo.Transfer(BlockIoKind.Read, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
-            BlockRequestKind.Write => BlockIo.Transfer(BlockIoKind.Write, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount),
-            BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
-            BlockRequestKind.SecureDiscard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard), secure: true),
-            _ => BlockIo.Flush(index),
-        };
+    private BlockStatus SubmitTransfer(int index, RequestSlot* slot) =>
+        Submit(index, BlockIo.Transfer((BlockIoKind)slot->Kind, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount));
 
-        _inbox.Expect(index);
+    private BlockStatus SubmitOther(int index, RequestSlot* slot) => Submit(index, slot->Kind switch
+    {
+        BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
+        BlockRequestKind.SecureDiscard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard), secure: true),
+        _ => BlockIo.Flush(index),
+    });
+
+    private BlockStatus Submit(int index, in BlockIo io)
+    {
+        if (!_isInline)
+            _inbox.Expect(index);
         BlockStatus status;
         try
         {
@@ -106,6 +122,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         }
 
         // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
+        if (_isInline)
+            return status == BlockStatus.Pending ? BlockStatus.Error : status;
         return status == BlockStatus.Pending || _inbox.TryForget(index) ? status : BlockStatus.Pending;
     }
 
@@ -144,18 +162,28 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     private void Finish(int index, RequestSlot* slot, BlockStatus status)
     {
+        if (status == BlockStatus.Okay)
+        {
+            Succeed(index, slot);
+            return;
+        }
+
         if (TryHold(index, slot, status))
             return;
 
-        if (status != BlockStatus.Okay)
-        {
-            _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
+        _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
 
-            // A transfer is always supported; a target that says otherwise failed.
-            bool optional = slot->Kind is not (BlockRequestKind.Read or BlockRequestKind.Write);
-            slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
-        }
+        // A transfer is always supported; a target that says otherwise failed.
+        bool optional = slot->Kind is not (BlockRequestKind.Read or BlockRequestKind.Write);
+        slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
+        Answer(index);
+    }
 
+    // The data of a read goes into the guest with the copy that comes before any response shows.
+    private void Succeed(int index, RequestSlot* slot)
+    {
+        if (slot->Kind == BlockRequestKind.Read && slot->IsCopied)
+            _guest.GatherDelivery(slot);
         Answer(index);
     }
 

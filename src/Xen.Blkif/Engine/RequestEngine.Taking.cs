@@ -8,24 +8,28 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <summary>Takes requests from the ring for as long as there is room for them, and checks each.</summary>
     private void Take(RequestLimits limits)
     {
-        long now = 0;
         bool indirect = _inherited.Length > 0 && !_isShutOut && BeginInherited(limits);
-        while (!IsDraining && CanTake)
-        {
-            int index = _pool.Next;
-            TRequest* copy = _pool.Copy(index);
-            if (!_ring.TryTake(out *copy))
-                break;
-
-            _pool.Rent();
-            _journal?.Take(index, *copy);
-            if (now == 0)
-                now = _clock();
-            indirect |= Begin(index, copy, limits, now);
-        }
+        if (!IsDraining && CanTake && _ring.Look())
+            indirect |= TakeAnnounced(limits);
 
         if (indirect)
             TakeSegments(limits);
+    }
+
+    private bool TakeAnnounced(RequestLimits limits)
+    {
+        bool indirect = false;
+        long now = _time = _clock();
+        do
+        {
+            int index = _pool.Rent();
+            TRequest* copy = _pool.Copy(index);
+            _ring.TakeAnnounced(out *copy);
+            _journal?.Take(index, *copy);
+            indirect |= Begin(index, copy, limits, now);
+        }
+        while (_ring.HasAnnounced && CanTake);
+        return indirect;
     }
 
     /// <summary>Checks a request.</summary>
@@ -34,16 +38,45 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     {
         RequestSlot* slot = _pool.Slot(index);
         slot->Id = copy->Id;
-        slot->Operation = RequestParser.OperationToAnswer(ref *copy);
         slot->Started = now;
-        slot->Refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
-        if (slot->Refusal != Refusal.None)
+        if (copy->Operation > (byte)BlkifOperation.Write)
+            return BeginOther(index, slot, copy, limits);
+
+        // Reads and writes, which are most requests, without a detour.
+        slot->Operation = copy->Operation;
+        Refusal refusal = RequestParser.CheckTransfer(ref *copy, limits, out uint sectors);
+        if (limits.ReadOnly && copy->Operation == (byte)BlkifOperation.Write)
+            refusal = Refusal.ReadOnly;
+        if (refusal != Refusal.None)
         {
-            Refuse(slot, copy);
-            _finished[_finishedCount++] = index;
+            Refuse(index, slot, copy, refusal);
             return false;
         }
 
+        slot->Refusal = Refusal.None;
+        slot->Status = BlkifStatus.Okay;
+        slot->Kind = (BlockRequestKind)copy->Operation;
+        slot->SegmentCount = copy->SegmentCount;
+        slot->Segments = (BlkifSegment*)((byte*)copy + copy->SegmentsOffset);
+        slot->Offset = (long)copy->SectorNumber * BlkifLimits.SectorSize;
+        slot->Length = slot->TotalLength = (long)sectors * BlkifLimits.SectorSize;
+        slot->FlushesAfter = false;
+        AttachData(index, slot);
+        _taken[_takenCount++] = index;
+        return false;
+    }
+
+    private bool BeginOther(int index, RequestSlot* slot, TRequest* copy, RequestLimits limits)
+    {
+        slot->Operation = RequestParser.OperationToAnswer(ref *copy);
+        Refusal refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
+        if (refusal != Refusal.None)
+        {
+            Refuse(index, slot, copy, refusal);
+            return false;
+        }
+
+        slot->Refusal = Refusal.None;
         slot->Status = BlkifStatus.Okay;
         slot->SegmentCount = request.SegmentCount;
         _taken[_takenCount++] = index;
@@ -66,11 +99,11 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
             TRequest* copy = _pool.Copy(_taken[i]);
             var segments = new ReadOnlySpan<BlkifSegment>(slot->Rented, slot->SegmentCount);
-            slot->Refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
-            if (slot->Refusal == Refusal.None)
+            Refusal refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
+            if (refusal == Refusal.None)
                 Accept(_taken[i], slot, (BlkifSegment*)slot->Rented, request);
             else
-                Refuse(slot, copy);
+                Mark(slot, copy, refusal);
         }
 
         _guest.EndPromises();
@@ -82,8 +115,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->Segments = segments;
         slot->Offset = (long)request.Sector * BlkifLimits.SectorSize;
         slot->Length = slot->TotalLength = (long)request.SectorCount * BlkifLimits.SectorSize;
+        slot->IsCopied = false;
         if (request.SegmentCount > 0)
-            _guest.Attach(index, slot);
+            AttachData(index, slot);
         if (slot->Kind == BlockRequestKind.Discard)
             slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
         slot->Retries = 0;
@@ -91,22 +125,24 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         NoteBarrier(index);
     }
 
-    private void Refuse(RequestSlot* slot, TRequest* copy)
+    /// <summary>Gives a request room for its data, into which that of a write comes out of the guest with the next copy.</summary>
+    private void AttachData(int index, RequestSlot* slot)
     {
-        slot->Status = Refusals.StatusOf(slot->Refusal);
-        _log.Refused(slot->Refusal, copy->Operation, copy->SectorNumber);
+        _guest.Attach(index, slot);
+        if (slot->IsCopied && slot->Kind != BlockRequestKind.Read)
+            _guest.GatherFetch(slot);
     }
 
-    /// <summary>Brings the data of writes out of the guest, as far as it is copied, for all of them at once.</summary>
-    private void Fetch()
+    private void Refuse(int index, RequestSlot* slot, TRequest* copy, Refusal refusal)
     {
-        for (int i = 0; i < _takenCount; i++)
-        {
-            RequestSlot* slot = _pool.Slot(_taken[i]);
-            if (slot->Status == BlkifStatus.Okay && slot->Kind is (BlockRequestKind.Write or BlockRequestKind.FlushThenWrite or BlockRequestKind.Barrier))
-                _guest.GatherFetch(slot);
-        }
+        Mark(slot, copy, refusal);
+        _finished[_finishedCount++] = index;
+    }
 
-        _guest.Copy();
+    private void Mark(RequestSlot* slot, TRequest* copy, Refusal refusal)
+    {
+        slot->Refusal = refusal;
+        slot->Status = Refusals.StatusOf(refusal);
+        _log.Refused(refusal, copy->Operation, copy->SectorNumber);
     }
 }

@@ -5,8 +5,8 @@ namespace Xen.Blkif.Engine;
 
 /// <summary>Serves the requests of one ring: takes them, checks them, moves their data, has the target do them, answers them.</summary>
 /// <remarks>
-/// Owned by one thread, which calls <see cref="RunPass"/> until it returns false, then <see cref="PrepareToSleep"/>, and, if that says so,
-/// waits on the event channel for <see cref="MaxSleepMilliseconds"/>. Allocates nothing and takes no lock after its making. Disposed by the same thread, or after it has ended,
+/// Owned by one thread, which calls <see cref="RunPass"/>, then <see cref="PrepareToSleep"/>, and, if that says so, waits on the event channel
+/// for <see cref="MaxSleepMilliseconds"/> before it begins again. Allocates nothing and takes no lock after its making. Disposed by the same thread, or after it has ended,
 /// when <see cref="InFlight"/> is 0.
 /// </remarks>
 public abstract class RequestEngine : IDisposable
@@ -53,7 +53,7 @@ public abstract class RequestEngine : IDisposable
         : new RequestEngine<X64Request, X64Response>(settings);
 
     /// <summary>Collects results, takes requests, starts them, answers what is done.</summary>
-    /// <returns>Whether anything was done: then there may be more, so call again.</returns>
+    /// <returns>Whether anything was done.</returns>
     public abstract bool RunPass();
 
     /// <summary>Asks for an event with the next request or result, then looks once more.</summary>

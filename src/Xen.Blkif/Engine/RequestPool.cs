@@ -34,18 +34,15 @@ internal sealed unsafe class RequestPool<TRequest> : IDisposable
 
     public bool IsExhausted => _freeCount == 0;
 
-    /// <summary>The slot that <see cref="Rent"/> would give, to copy a request into before it is known that there is one.</summary>
-    public int Next => _free[_freeCount - 1];
-
     // SAFETY: every index came from the freelist, which holds each number below the capacity once.
     public RequestSlot* Slot(int index) => _slots + index;
 
     public TRequest* Copy(int index) => _copies + index;
 
-    public void Rent()
+    public int Rent()
     {
         Debug.Assert(_freeCount > 0, "Ask IsExhausted first.");
-        _freeCount--;
+        return _free[--_freeCount];
     }
 
     /// <summary>Takes a slot that is chosen by its number. Looks at all of them: not for the path of requests.</summary>

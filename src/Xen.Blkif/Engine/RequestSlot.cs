@@ -51,6 +51,9 @@ internal unsafe struct RequestSlot
     /// <summary>Whether the data is in memory of our own, to be copied from or to the guest.</summary>
     public bool IsCopied;
 
+    /// <summary>Whether it has anything that is to be given back: something rented, mapped or held.</summary>
+    public bool HasLoans;
+
     /// <summary>Where the pages of its segments are mapped, for it alone; 0 where they are not.</summary>
     public nint Mapped;
 

@@ -12,8 +12,8 @@ internal sealed unsafe class SlotMemory : IDisposable
 
     private readonly NativeBuffer _memory;
     private readonly long _keptLength;
-    private int _inUse;
-    private bool _isTouched;
+
+    // When a slot's room was last given out; 0 where none was since the pages were given back.
     private long _lastUsed;
 
     /// <param name="make">Makes memory of so many bytes.</param>
@@ -32,33 +32,28 @@ internal sealed unsafe class SlotMemory : IDisposable
     public int KeptPages => (int)(_keptLength / XenPage.Size);
 
     /// <summary>The first byte of a slot's room. It holds anything.</summary>
-    public byte* Rent(int index)
+    /// <param name="index">The slot.</param>
+    /// <param name="now">The time.</param>
+    public byte* Use(int index, long now)
     {
-        _inUse++;
-        _isTouched = true;
+        _lastUsed = now;
         return _memory.Start + ((long)index * SlotLength);
     }
 
-    public void Return(long now)
-    {
-        _inUse--;
-        _lastUsed = now;
-    }
-
-    /// <summary>Gives pages back if no slot's room was used for <see cref="Idleness.Ticks"/>. To be called when there is nothing better to do.</summary>
+    /// <summary>Gives pages back if no slot's room was used for <see cref="Idleness.Ticks"/>. To be called when no request is under way.</summary>
     /// <param name="now">The time.</param>
     public void Tidy(long now)
     {
         if (TimeUntilUntidy(now) > 0)
             return;
         _memory.ReleasePages(_keptLength);
-        _isTouched = false;
+        _lastUsed = 0;
     }
 
     /// <summary>How long it is until <see cref="Tidy"/> has something to do, in ticks of the clock; <see cref="long.MaxValue"/> for never.</summary>
     /// <param name="now">The time.</param>
     public long TimeUntilUntidy(long now) =>
-        _isTouched && _inUse == 0 && _keptLength < _memory.Length ? Math.Max(0, Idleness.Ticks - (now - _lastUsed)) : long.MaxValue;
+        _lastUsed != 0 && _keptLength < _memory.Length ? Math.Max(0, Idleness.Ticks - (now - _lastUsed)) : long.MaxValue;
 
     public void Dispose() => _memory.Dispose();
 }
