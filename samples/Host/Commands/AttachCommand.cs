@@ -22,7 +22,7 @@ internal sealed class AttachCommand
     {
         var command = new Command("attach", $"Attaches a disk to a guest and serves it in the foreground. SIGTERM detaches it; killed and run again, it takes it back. {Reload.Help}")
         {
-            _domain, _vdev, _target, _readOnly, _cdrom, SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance,
+            _domain, _vdev, _target, _readOnly, _cdrom, SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, MaxPollOption.Instance,
             GuestMemoryOption.Instance, FileIoOptions.Way, FileIoOptions.Direct, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
@@ -48,6 +48,7 @@ internal sealed class AttachCommand
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
+            MaxPollTime = arguments.GetValue(MaxPollOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             IsCdrom = arguments.GetValue(_cdrom),
             FlushFailure = FlushFailureOption.Of(arguments),

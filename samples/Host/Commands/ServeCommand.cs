@@ -16,7 +16,7 @@ internal sealed class ServeCommand
     {
         var command = new Command("serve", $"Serves every disk that a toolstack creates under this domain's backend/TYPE, as in a storage driver domain. {Reload.Help}")
         {
-            SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, GuestMemoryOption.Instance,
+            SectorSizeOption.Instance, FlushFailureOption.Instance, MaxQueuesOption.Instance, MaxPollOption.Instance, GuestMemoryOption.Instance,
             MaxMemoryOption.Instance, FileIoOptions.Way, FileIoOptions.Direct, BackendTypeOption.Instance,
         };
         _logs.AddTo(command);
@@ -34,6 +34,7 @@ internal sealed class ServeCommand
         {
             BackendType = arguments.GetValue(BackendTypeOption.Instance)!,
             MaxQueues = arguments.GetValue(MaxQueuesOption.Instance),
+            MaxPollTime = arguments.GetValue(MaxPollOption.Instance),
             GuestMemory = arguments.GetValue(GuestMemoryOption.Instance),
             MemoryBudget = arguments.GetValue(MaxMemoryOption.Instance)!,
             FlushFailure = FlushFailureOption.Of(arguments),

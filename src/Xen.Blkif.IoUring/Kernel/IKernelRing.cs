@@ -6,6 +6,9 @@ internal interface IKernelRing : IDisposable
     /// <summary>Entries that were put and that the kernel has not taken.</summary>
     int Pending { get; }
 
+    /// <summary>Whether there are results to take.</summary>
+    bool HasResults { get; }
+
     /// <summary>Whether there are results that the kernel shows only when it is called.</summary>
     bool HoldsResultsBack { get; }
 

@@ -63,6 +63,9 @@ internal sealed unsafe class KernelRing : IKernelRing
     public int Pending => (int)(*_submissionTail - Volatile.Read(ref *_submissionHead));
 
     /// <inheritdoc/>
+    public bool HasResults => *_completionHead != Volatile.Read(ref *_completionTail);
+
+    /// <inheritdoc/>
     public bool HoldsResultsBack => (Volatile.Read(ref *_submissionFlags) & (OverflownFlag | WorkFlag)) != 0;
 
     /// <summary>Makes a ring.</summary>

@@ -12,6 +12,9 @@ internal sealed partial class RingQueue
     private const int NoDevice = 19; // ENODEV: no storage that could do it
 
     /// <inheritdoc/>
+    public bool HasResults => _arrivedCount > 0 || _signals.HasCome || _ring.HasResults || _ring.HoldsResultsBack;
+
+    /// <inheritdoc/>
     public void Reap()
     {
         if (_ring.HoldsResultsBack)

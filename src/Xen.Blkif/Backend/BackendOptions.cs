@@ -14,6 +14,7 @@ public sealed record BackendOptions
 
     private const int PersistentGrantsCeiling = 1 << 20;
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
+    private static readonly TimeSpan LongestPollTime = TimeSpan.FromSeconds(1);
 
     /// <summary>The folder of the backend's half in xenstore. Not <c>vbd</c> where the kernel's own backend is loaded.</summary>
     /// <exception cref="ArgumentException">It has other characters than small letters, digits, - and _, or none.</exception>
@@ -137,6 +138,19 @@ public sealed record BackendOptions
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "A page that no request uses stays mapped for up to a day, or for ever.");
     } = EngineSettings.DefaultPersistentGrantTimeout;
+
+    /// <summary>
+    /// How long each queue's thread looks for work before it sleeps, up to a second; zero for not at all. A thread learns how long looking helps,
+    /// up to this, and does not look while its guest has nothing for it. QEMU calls it <c>poll-max-ns</c>.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is negative or longer.</exception>
+    public TimeSpan MaxPollTime
+    {
+        get;
+        init => field = value >= TimeSpan.Zero && value <= LongestPollTime
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "A queue looks for work for up to a second before it sleeps.");
+    } = EngineSettings.DefaultMaxPollTime;
 
     /// <summary>Whether the guest is offered discards, where the target can do them and the toolstack's <c>discard-enable</c> is not 0.</summary>
     public bool AllowsDiscard { get; init; } = true;

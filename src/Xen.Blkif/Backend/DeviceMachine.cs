@@ -309,6 +309,7 @@ internal sealed class DeviceMachine
         MaxIndirectRequests = _options.MaxIndirectRequests,
         MaxBufferPages = _options.MaxBufferPages,
         MemoryBudget = _options.MemoryBudget,
+        MaxPollTime = _options.MaxPollTime,
         GuestMemory = MemoryFor(keys),
         MaxPersistentGrants = _options.MaxPersistentGrants,
         PersistentGrantTimeout = _options.PersistentGrantTimeout,

@@ -6,6 +6,10 @@ namespace Xen.Blkif.Engine;
 /// <summary>The thread that owns a queue: runs its engine, and waits on its event channel, or in the target for both at once.</summary>
 internal sealed class EngineThread
 {
+    // Threads of the process that look for work: they must leave processors to those that have it.
+    private static readonly int MostLooking = Math.Max(1, Environment.ProcessorCount / 2);
+    private static int _looking;
+
     private readonly RequestEngine _engine;
     private readonly IEventChannel _channel;
     private readonly Action<Exception?> _failed;
@@ -57,6 +61,7 @@ internal sealed class EngineThread
     {
         bool reported = false;
         var storm = default(StormBackOff);
+        var polling = new PollingTime(_engine.MaxPollTicks);
         while (true)
         {
             // The first pass comes without an event: requests may be older than the binding of the channel.
@@ -72,6 +77,13 @@ internal sealed class EngineThread
                 _failed(_engine.IsCorrupt ? null : new TargetException("A flush failed, and what was written before it may be lost."));
             }
 
+            long idleSince = _engine.MaxPollTicks > 0 ? MonotonicClock.Now() : 0;
+            if (polling.Ticks > 0 && !_engine.IsDraining && FindsWork(idleSince + polling.Ticks))
+            {
+                polling.Found();
+                continue;
+            }
+
             if (!_engine.PrepareToSleep())
                 continue;
 
@@ -80,7 +92,27 @@ internal sealed class EngineThread
                 WaitForWake(milliseconds);
             else if (Wait(_engine.MaxSleepMilliseconds))
                 storm.Count();
+
+            if (_engine.MaxPollTicks > 0)
+            {
+                polling.Slept(MonotonicClock.Now() - idleSince);
+                _engine.IsPolled = polling.Ticks > 0;
+            }
         }
+    }
+
+    /// <summary>Looks for work for a while. No event is asked for meanwhile: a guest need not send what nobody waits for.</summary>
+    private bool FindsWork(long until)
+    {
+        bool found = false;
+        if (Interlocked.Increment(ref _looking) <= MostLooking)
+        {
+            while (!(found = _engine.HasWork) && MonotonicClock.Now() < until)
+                Thread.SpinWait(1); // for the other thread of the processor's core
+        }
+
+        Interlocked.Decrement(ref _looking);
+        return found;
     }
 
     private bool Wait(int milliseconds) => _engine.Waitable?.Wait(milliseconds) ?? _channel.Wait(milliseconds);

@@ -96,6 +96,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && _barrier == None && !_isShutOut && !_flushesFail;
 
     /// <inheritdoc/>
+    internal override bool HasWork =>
+        IsDraining || (CanTake && !IsCorrupt && _ring.HasRequests()) || _inbox.HasResults || _waitable is { HasResults: true };
+
+    /// <inheritdoc/>
     internal override IWaitableQueue? Waitable => _waitable;
 
     /// <inheritdoc/>

@@ -11,7 +11,11 @@ namespace Xen.Blkif.Engine;
 /// </remarks>
 public abstract class RequestEngine : IDisposable
 {
-    private protected RequestEngine(EngineSettings settings) => Limits = settings.Limits;
+    private protected RequestEngine(EngineSettings settings)
+    {
+        Limits = settings.Limits;
+        MaxPollTicks = settings.MaxPollTicks;
+    }
 
     /// <summary>What the engine did so far. Any thread may read it.</summary>
     public QueueStatistics Statistics { get; } = new();
@@ -59,6 +63,15 @@ public abstract class RequestEngine : IDisposable
     /// <summary>Asks for an event with the next request or result, then looks once more.</summary>
     /// <returns>False where there is something to do already: do not wait.</returns>
     public abstract bool PrepareToSleep();
+
+    /// <summary>How long its owner may look for work before it sleeps, in ticks of the clock.</summary>
+    internal long MaxPollTicks { get; }
+
+    /// <summary>Whether its owner looks for work for a while before it sleeps, so that events are not to be asked for before.</summary>
+    internal bool IsPolled { get; set; }
+
+    /// <summary>Whether there is anything for <see cref="RunPass"/> to do. A look that changes nothing.</summary>
+    internal abstract bool HasWork { get; }
 
     /// <summary>What to wait in, in place of the event channel; null where that is what to wait on.</summary>
     internal abstract IWaitableQueue? Waitable { get; }

@@ -20,6 +20,9 @@ public interface IWaitableTarget : IBlockTarget
 /// </remarks>
 public interface IWaitableQueue : IBlockQueue
 {
+    /// <summary>Whether there is anything that <see cref="Reap"/> would bring or take: results, events or wake-ups. A look without a system call.</summary>
+    bool HasResults { get; }
+
     /// <summary>Brings the results that are there to the completions that the queue was opened with, on this thread.</summary>
     void Reap();
 

@@ -10,6 +10,8 @@ internal sealed class FakeRing : IKernelRing
 
     public int Pending => _put.Count;
 
+    public bool HasResults => _results.Count > 0;
+
     public bool HoldsResultsBack => Held.Count > 0;
 
     /// <summary>Entries that the kernel has taken, in their order.</summary>

@@ -254,6 +254,8 @@ internal sealed class QueuesTests
                     Release(queues);
                     stage.WriteFe("state", "1");
                     queues = stage.OfferRings(random.Next(1, 5), new FrontendOptions { Protocol = BlkifProtocol.X64, Depth = 8, RingPageOrder = random.Next(3) });
+                    stage.WriteFe("state", "3");
+                    await Eventually.IsTrue(() => backend.Connection is not null, "a guest that asks properly is connected");
                 }
 
                 if (random.Next(10) == 0)
