@@ -41,7 +41,6 @@ internal sealed class CompareCommand
         using var programs = new ReferencePrograms();
         var stand = new Stand(
             programs, Path.GetFullPath(file), new FileInfo(file).Length, arguments.GetValue(_target), arguments.GetValue(_backendCpu), arguments.GetValue(_clientCpu));
-        using IDisposable awake = stand.StayAwake();
 
         var rows = new List<ComparisonRow>();
         Table table = Results.NewTable("workload", "", "IOPS", "MB/s", "p50 µs", "p99 µs", "CPU µs", "kicks", "calls", "syscalls", "ours / it", "CPU, ours / it");

@@ -18,6 +18,7 @@ internal static class Comparison
     {
         if (!workload.Direct)
             await ReadWholeAsync(stand.File);
+        using IDisposable? awake = workload.KeepsAwake ? stand.StayAwake() : null;
         IReadOnlyList<IPeer> peers = Open(stand, workload);
         try
         {

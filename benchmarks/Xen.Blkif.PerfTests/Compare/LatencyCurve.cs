@@ -17,6 +17,7 @@ internal static class LatencyCurve
     /// <returns>The points of each peer, by its name.</returns>
     public static async Task<IReadOnlyDictionary<string, IReadOnlyList<CurvePoint>>> MeasureAsync(Stand stand, Workload workload, double seconds)
     {
+        using IDisposable? awake = workload.KeepsAwake ? stand.StayAwake() : null;
         IReadOnlyList<IPeer> peers = Comparison.Open(stand, workload);
         try
         {
