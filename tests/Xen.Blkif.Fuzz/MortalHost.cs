@@ -12,6 +12,7 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
 {
     private readonly TaskCompletionSource<bool> _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<nint, int> _mapped = new();
+    private readonly ConcurrentBag<Channel> _channels = [];
     private int _callsLeft = int.MaxValue;
     private volatile bool _buried;
 
@@ -47,7 +48,14 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     }
 
     /// <summary>Lets what is left of it come to its end quickly: to the dead, the store is empty, and takes whatever is written.</summary>
-    public void Bury() => _buried = true;
+    public void Bury()
+    {
+        _buried = true;
+
+        // Also those that wait for a result, which nobody brings any more.
+        foreach (Channel channel in _channels)
+            channel.Wake();
+    }
 
     public IGrantMapping Map(DomainId domain, ReadOnlySpan<GrantReference> references, bool writable) => xen.Grants.Map(domain, references, writable);
 
@@ -71,7 +79,12 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
         return xen.Grants.Copy(segments);
     }
 
-    public IEventChannel Bind(DomainId domain, uint remotePort) => new Channel(this, xen.Events.Bind(domain, remotePort));
+    public IEventChannel Bind(DomainId domain, uint remotePort)
+    {
+        var channel = new Channel(this, xen.Events.Bind(domain, remotePort));
+        _channels.Add(channel);
+        return channel;
+    }
 
     public string? Read(string path) => Reach().Read(path);
 
@@ -128,6 +141,7 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
 
         private bool OfTheLiving(bool woken) => !host.Died.IsCompleted ? woken : throw new KilledException();
     }
+
     private sealed class EmptyStore : IXenStore, IXenStoreTransaction
     {
         public static EmptyStore Instance { get; } = new();
