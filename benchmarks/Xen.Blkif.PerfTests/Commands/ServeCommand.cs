@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using Xen.Blkif.Backend;
 using Xen.Blkif.Engine;
 using Xen.Blkif.PerfTests.Transport;
 using Xen.Blkif.Targets;
@@ -18,11 +19,16 @@ internal sealed class ServeCommand
         Description = "How data gets to the target and back.", DefaultValueFactory = _ => GuestMemoryAccess.Persistent, HelpName = "copy|map|persistent",
     };
 
+    private readonly Option<int> _maxPoll = new("--max-poll-us")
+    {
+        Description = "How long a queue looks for work before it sleeps, at most, in microseconds.", DefaultValueFactory = _ => (int)new BackendOptions().MaxPollTime.TotalMicroseconds, HelpName = "N",
+    };
+
     public Command Create()
     {
         var command = new Command("serve", "Serves a file to clients that share their memory over a Unix socket, as loadgen of benchmarks/reference does, until SIGINT or SIGTERM.")
         {
-            _socket, CommonOptions.File, _target, _direct, _cpu, _guestMemory,
+            _socket, CommonOptions.File, _target, _direct, _cpu, _guestMemory, _maxPoll,
         };
         command.SetAction((arguments, _) => RunAsync(arguments));
         return command;
@@ -34,7 +40,7 @@ internal sealed class ServeCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         await using IBlockTarget target = DiskTargets.Open(arguments.GetValue(_target), arguments.GetValue(CommonOptions.File)!, arguments.GetValue(_direct));
-        var options = new ServeOptions(arguments.GetValue(_cpu), arguments.GetValue(_guestMemory));
+        var options = new ServeOptions(arguments.GetValue(_cpu), arguments.GetValue(_guestMemory), TimeSpan.FromMicroseconds(arguments.GetValue(_maxPoll)));
         using var server = new Server(arguments.GetValue(_socket)!, target, options, Console.Error);
         await server.RunAsync(stop.Token);
         return ExitCode.Okay;

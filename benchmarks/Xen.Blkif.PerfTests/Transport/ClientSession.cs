@@ -36,6 +36,7 @@ internal static class ClientSession
             Target = target,
             Limits = target.Info.ToRequestLimits(MaxIndirectSegments),
             GuestMemory = options.GuestMemory,
+            MaxPollTime = options.MaxPollTime,
             WaitsInTarget = true,
         });
         var failure = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);

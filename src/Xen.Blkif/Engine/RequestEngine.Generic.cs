@@ -93,7 +93,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds(InFlight == 0), (uint)MillisecondsUntilRetry);
 
     // Whether a request is indirect shows only when it is taken: then there has to be room for it.
-    private bool CanTake => !_pool.IsExhausted && !_guest.IsExhausted && _barrier == None && !_isShutOut && !_flushesFail;
+    private bool HasRoom => !_pool.IsExhausted && !_guest.IsExhausted;
+
+    private bool CanTake => HasRoom && _barrier == None && !_isShutOut && !_flushesFail;
 
     /// <inheritdoc/>
     internal override bool HasWork =>

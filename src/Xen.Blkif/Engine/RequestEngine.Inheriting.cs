@@ -23,7 +23,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         {
             TRequest* copy = _pool.Copy(index);
             _journal!.Read(index, out *copy);
-            indirect |= Begin(index, copy, limits, now);
+            indirect |= Begin(index, _pool.Slot(index), copy, limits, now);
         }
 
         _inherited = [];

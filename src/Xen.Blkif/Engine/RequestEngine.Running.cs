@@ -22,6 +22,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// Starts the requests taken. Where the storage is the bottleneck they are held together: as many at a time as were under way before,
     /// so that the groups grow with the load (the rule that QEMU's block devices have).
     /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Start(int inFlight)
     {
         bool plug = inFlight > PlugThreshold && _takenCount > 0;
@@ -29,7 +30,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             _target.Plug();
 
         int held = 0;
-        for (int i = 0; i < _takenCount; i++)
+        RequestPool<TRequest> pool = _pool;
+        foreach (int index in _taken.AsSpan(0, _takenCount))
         {
             if (plug && held++ == inFlight)
             {
@@ -38,8 +40,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 held = 1;
             }
 
-            int index = _taken[i];
-            RequestSlot* slot = _pool.Slot(index);
+            RequestSlot* slot = pool.Slot(index);
             if (slot->Status != BlkifStatus.Okay)
                 Answer(index);
             else if (slot->Kind <= BlockRequestKind.Write)

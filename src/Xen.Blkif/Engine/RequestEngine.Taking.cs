@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Xen.Blkif.Protocol;
+using Xen.Blkif.Rings;
 
 namespace Xen.Blkif.Engine;
 
@@ -16,27 +18,29 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             TakeSegments(limits);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TakeAnnounced(RequestLimits limits)
     {
+        BackRing<TRequest, TResponse> ring = _ring;
+        RequestPool<TRequest> pool = _pool;
         bool indirect = false;
         long now = _time = _clock();
         do
         {
-            int index = _pool.Rent();
-            TRequest* copy = _pool.Copy(index);
-            _ring.TakeAnnounced(out *copy);
+            int index = pool.Rent();
+            TRequest* copy = pool.Copy(index);
+            ring.TakeAnnounced(out *copy);
             _journal?.Take(index, *copy);
-            indirect |= Begin(index, copy, limits, now);
+            indirect |= Begin(index, pool.Slot(index), copy, limits, now);
         }
-        while (_ring.HasAnnounced && CanTake);
+        while (ring.HasAnnounced && HasRoom && _barrier == None);
         return indirect;
     }
 
     /// <summary>Checks a request.</summary>
     /// <returns>Whether its segments are yet to be brought out of the guest.</returns>
-    private bool Begin(int index, TRequest* copy, RequestLimits limits, long now)
+    private bool Begin(int index, RequestSlot* slot, TRequest* copy, RequestLimits limits, long now)
     {
-        RequestSlot* slot = _pool.Slot(index);
         slot->Id = copy->Id;
         slot->Started = now;
         if (copy->Operation > (byte)BlkifOperation.Write)

@@ -88,7 +88,7 @@ internal sealed class ServerTests
 
         public Served(string socket, GuestMemoryAccess memory)
         {
-            _server = new Server(socket, new MemoryTarget(DiskBytes), new ServeOptions(-1, memory), TextWriter.Synchronized(Errors));
+            _server = new Server(socket, new MemoryTarget(DiskBytes), new ServeOptions(-1, memory, TimeSpan.Zero), TextWriter.Synchronized(Errors));
             _running = _server.RunAsync(_stop.Token);
         }
 
