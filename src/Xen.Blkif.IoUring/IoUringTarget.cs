@@ -59,10 +59,16 @@ public sealed partial class IoUringTarget : IWaitableTarget
     /// <inheritdoc/>
     public IBlockQueue OpenQueue(int depth, IBlockCompletions completions)
     {
-        if (_isInMemory || TryOpenRing(depth) is not { } ring)
+        if (_isInMemory)
             return _file.OpenQueue(depth, completions);
 
         var doorbell = new Doorbell();
+        if (TryOpenRing(depth) is not { } ring)
+        {
+            doorbell.Dispose();
+            return _file.OpenQueue(depth, completions);
+        }
+
         return new OwnThreadQueue(QueueOf(ring, depth, completions, doorbell), completions, doorbell);
     }
 

@@ -5,7 +5,11 @@ namespace Xen.Blkif.PerfTests.Compare;
 /// <param name="Block">Bytes of a request.</param>
 /// <param name="Depth">Requests under way at once.</param>
 /// <param name="Direct">Whether it goes past the page cache.</param>
-internal sealed record Workload(string Operation, int Block, int Depth, bool Direct)
+/// <param name="Sleeps">
+/// Whether the client sleeps until there are responses. Where the page cache answers, it also looks for them again and again, so that its sleep is
+/// not what is measured.
+/// </param>
+internal sealed record Workload(string Operation, int Block, int Depth, bool Direct, bool Sleeps = true)
 {
     /// <summary>What is compared.</summary>
     public static IReadOnlyList<Workload> All { get; } =
@@ -14,7 +18,8 @@ internal sealed record Workload(string Operation, int Block, int Depth, bool Dir
         new("randread", 4096, 32, true),
         new("randwrite", 4096, 1, true),
         new("randwrite", 4096, 32, true),
-        new("randread", 4096, 1, false),
+        new("randread", 4096, 1, false, Sleeps: false),
+        new("randread", 4096, 32, false, Sleeps: false),
         new("randread", 4096, 32, false),
         new("read", 65536, 8, true),
         new("write", 65536, 8, true),
@@ -22,10 +27,8 @@ internal sealed record Workload(string Operation, int Block, int Depth, bool Dir
         new("write", 1 << 20, 8, true),
     ];
 
-    /// <summary>
-    /// Whether the client looks for responses again and again, so that its sleep is not what is measured: where the page cache answers.
-    /// </summary>
-    public bool Spins => !Direct;
+    /// <summary>Whether the client looks for responses again and again.</summary>
+    public bool Spins => !Sleeps;
 
     /// <summary>
     /// Whether processors are kept awake meanwhile. Not in writes: a thread of the kernel that ends them waits behind the spinner for up to
@@ -34,7 +37,7 @@ internal sealed record Workload(string Operation, int Block, int Depth, bool Dir
     public bool KeepsAwake => !Operation.Contains("write", StringComparison.Ordinal);
 
     public string Name =>
-        $"{(Direct ? "direct" : "cached")}-{Operation}-{(Block < 1 << 20 ? $"{Block / 1024}k" : $"{Block >> 20}M")}-qd{Depth}";
+        $"{(Direct ? "direct" : "cached")}-{Operation}-{(Block < 1 << 20 ? $"{Block / 1024}k" : $"{Block >> 20}M")}-qd{Depth}{(Direct || Spins ? "" : "-sleeping")}";
 
     public override string ToString() => Name;
 }

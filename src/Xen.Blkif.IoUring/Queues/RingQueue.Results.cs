@@ -9,8 +9,6 @@ internal sealed partial class RingQueue
     // "Ask again" is said while memory is short, or a signal came. A request for which it is said again and again has failed.
     private const int MostRetries = 100;
 
-    private const int NoDevice = 19; // ENODEV: no storage that could do it
-
     /// <inheritdoc/>
     public bool HasResults => _arrivedCount > 0 || _signals.HasCome || _ring.HasResults || _ring.HoldsResultsBack;
 
@@ -36,7 +34,7 @@ internal sealed partial class RingQueue
             uint generation = (uint)(result.Name >> 32);
             if ((uint)index >= (uint)_slots.Length)
                 _signals.Take(index - _slots.Length, generation, result.Result);
-            else if (_slots[index].UnderWay && _slots[index].Generation == generation)
+            else if (IsUnderWay(index, generation))
                 Advance(index, ref _slots[index], result.Result);
         }
     }
@@ -51,11 +49,13 @@ internal sealed partial class RingQueue
 
         long left = slot.Left;
         if (result > left)
-            Fail(index, ref slot, $"the kernel says that it transferred {result} bytes of {left}.", BlockStatus.Error);
+            Fail(index, ref slot, $"the kernel says that it transferred {result} bytes of {left}.");
+        else if (slot.Io.Kind == BlockIoKind.Flush && _io.HasLostWrites)
+            Fail(index, ref slot, "another flush failed meanwhile, so that writes may be lost; open the image anew."); // the system told that one
         else if (result == left)
             Arrive(index, ref slot, BlockStatus.Okay);
         else if (result == 0)
-            Fail(index, ref slot, $"the file ends before byte {slot.Io.Offset + slot.Done}: it was cut short after it was opened.", BlockStatus.Error);
+            Fail(index, ref slot, $"the file ends before byte {slot.Io.Offset + slot.Done}: it was cut short after it was opened.");
         else
             Continue(index, ref slot, result);
     }
@@ -71,16 +71,16 @@ internal sealed partial class RingQueue
     {
         if (error is Interop.InterruptedError or Interop.AgainError && ++slot.Retries <= MostRetries)
             Put(index, ref slot);
-        else if (slot.Io.Kind == BlockIoKind.Discard && error is Interop.NotSupportedError or Interop.NoSystemCallError or NoDevice)
+        else if (slot.Io.Kind == BlockIoKind.Discard && error is Interop.NotSupportedError or Interop.NoSystemCallError or Interop.NoDeviceError)
             Arrive(index, ref slot, BlockStatus.NotSupported);
         else
-            Fail(index, ref slot, $"io_uring failed with error {error}.", BlockStatus.Error);
+            Fail(index, ref slot, $"io_uring failed with error {error}.");
     }
 
-    private void Fail(int index, ref RingSlot slot, string reason, BlockStatus status)
+    private void Fail(int index, ref RingSlot slot, string reason)
     {
         _io.Failed(slot.Io, reason);
-        Arrive(index, ref slot, status);
+        Arrive(index, ref slot, BlockStatus.Error);
     }
 
     private void Arrive(int index, ref RingSlot slot, BlockStatus status)

@@ -109,6 +109,8 @@ internal sealed partial class RingQueue : IWaitableQueue
         _ring.Put(entry);
     }
 
+    private bool IsUnderWay(int index, uint generation) => _slots[index].UnderWay && _slots[index].Generation == generation;
+
     private static ulong NameOf(int index, uint generation) => ((ulong)generation << 32) | (uint)index;
 
     /// <summary>Has the kernel take what was put. Where it has no room now, the next call brings it; where it never has, the requests fail.</summary>
@@ -133,10 +135,10 @@ internal sealed partial class RingQueue : IWaitableQueue
         while (_ring.TryWithdraw(out SubmissionEntry entry))
         {
             int index = (int)(uint)entry.Name;
-            if (index < _slots.Length)
-                Fail(index, ref _slots[index], $"io_uring_enter failed with error {-outcome}.", BlockStatus.Error);
-            else
+            if (index >= _slots.Length)
                 _signals.Withdrawn(index - _slots.Length);
+            else if (IsUnderWay(index, (uint)(entry.Name >> 32)))
+                Fail(index, ref _slots[index], $"io_uring_enter failed with error {-outcome}.");
         }
     }
 

@@ -61,6 +61,10 @@ internal sealed class Signals(IEventDescriptors descriptors)
             return;
         }
 
+        // Nothing is there to be taken, whatever was meant: it is asked for again.
+        if (result == 0)
+            return;
+
         _come[signal] = true;
         if (signal == Event)
             descriptors.TakeEvent();

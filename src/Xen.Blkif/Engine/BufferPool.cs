@@ -138,6 +138,7 @@ internal sealed unsafe class BufferPool : IDisposable
         for (int i = 0; i < _madeCount; i++)
             _made[i].Dispose();
         _budget.GiveBack(_granted * _length);
+        _granted = _madeCount = _freeCount = 0;
     }
 
     private bool TryGrant(int needed)
@@ -159,6 +160,7 @@ internal sealed unsafe class BufferPool : IDisposable
             index++;
         _made[index].Dispose();
         _made[index] = _made[--_madeCount];
+        _made[_madeCount] = null!;
         _granted--;
         _budget.GiveBack(_length);
     }

@@ -11,8 +11,9 @@ namespace Xen.Blkif.Engine;
 /// <summary>What an engine works with. Everything here belongs to the caller and outlives the engine.</summary>
 public sealed record EngineSettings
 {
-    // Those of Linux's backend: of all requests that a ring of one page has room for, each with 32 pages and one for their segments.
-    internal const int DefaultMaxPersistentGrants = 1056;
+    // Twice those of Linux's backend, which has as many as all requests of a ring of one page with 32 pages and one for their segments: here
+    // guests may ask for 256 pages at once, and eight such requests have room.
+    internal const int DefaultMaxPersistentGrants = 2112;
     internal static readonly TimeSpan DefaultPersistentGrantTimeout = TimeSpan.FromSeconds(60);
 
     // 32 µs: about what it costs to be woken, and what QEMU looks for at most (poll-max-ns).

@@ -77,8 +77,9 @@ internal sealed class EngineThread
                 _failed(_engine.IsCorrupt ? null : new TargetException("A flush failed, and what was written before it may be lost."));
             }
 
-            long idleSince = _engine.MaxPollTicks > 0 ? MonotonicClock.Now() : 0;
-            if (polling.Ticks > 0 && !_engine.IsDraining && FindsWork(idleSince + polling.Ticks))
+            bool mayLook = _engine.MayBePolled && !_engine.IsDraining;
+            long idleSince = mayLook ? MonotonicClock.Now() : 0;
+            if (mayLook && polling.Ticks > 0 && FindsWork(idleSince + polling.Ticks))
             {
                 polling.Found();
                 continue;
@@ -93,7 +94,7 @@ internal sealed class EngineThread
             else if (Wait(_engine.MaxSleepMilliseconds))
                 storm.Count();
 
-            if (_engine.MaxPollTicks > 0)
+            if (mayLook)
             {
                 polling.Slept(MonotonicClock.Now() - idleSince);
                 _engine.IsPolled = polling.Ticks > 0;
@@ -104,15 +105,23 @@ internal sealed class EngineThread
     /// <summary>Looks for work for a while. No event is asked for meanwhile: a guest need not send what nobody waits for.</summary>
     private bool FindsWork(long until)
     {
-        bool found = false;
-        if (Interlocked.Increment(ref _looking) <= MostLooking)
+        try
         {
-            while (!(found = _engine.HasWork) && MonotonicClock.Now() < until)
+            if (Interlocked.Increment(ref _looking) > MostLooking)
+                return false;
+            while (!_engine.HasWork)
+            {
+                if (MonotonicClock.Now() >= until)
+                    return false;
                 Thread.SpinWait(1); // for the other thread of the processor's core
-        }
+            }
 
-        Interlocked.Decrement(ref _looking);
-        return found;
+            return true;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _looking);
+        }
     }
 
     private bool Wait(int milliseconds) => _engine.Waitable?.Wait(milliseconds) ?? _channel.Wait(milliseconds);

@@ -30,7 +30,7 @@ internal static unsafe class MonotonicClock
     }
 
 #if !NETSTANDARD
-    // Nothing that blocks: it is read without a system call.
+    // Nothing that blocks: a few instructions, or a short system call on machines whose clock cannot be read without.
     [SuppressGCTransition]
     [DllImport("libc", EntryPoint = "clock_gettime")]
     private static extern int GetTime(int clock, TimeSpec* time);

@@ -120,10 +120,11 @@ internal sealed class PersistentGrants : IDisposable
     /// <summary>Unmaps every page, whoever uses it: nobody may by now.</summary>
     public void Dispose()
     {
-        foreach (Entry entry in _entries)
+        foreach (ref Entry entry in _entries.AsSpan())
         {
             if (entry.Address != 0)
                 Unmap(entry.Address);
+            entry.Address = 0;
         }
     }
 

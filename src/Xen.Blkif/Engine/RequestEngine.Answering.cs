@@ -30,7 +30,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         uint before = _ring.Publish();
 
         // What is said before sleep is said here already where there is nothing more to do: one fence then serves for both.
-        _isToBeWoken = !IsPolled && AskToBeWoken();
+        _isToBeWoken = !(IsPolled && MayBePolled) && AskToBeWoken();
 
         // Full fence: publish rsp_prod before reading rsp_event. Pairs with the fence in the frontend's final check, so that
         // either it sees these responses or this sees that it wants an event; without it both could go to sleep.

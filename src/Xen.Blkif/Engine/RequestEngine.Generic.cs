@@ -7,7 +7,7 @@ namespace Xen.Blkif.Engine;
 
 /// <summary>The engine, in code of its own for each layout.</summary>
 /// <remarks>
-/// A pass goes through the stages in the order in which <see cref="RunPass"/> names them. Those that take requests are in
+/// A pass goes through the stages in the order in which <c>Pass</c> names them. Those that take requests are in
 /// <c>RequestEngine.Taking.cs</c>, and in <c>.Inheriting.cs</c> what a predecessor took; those that have the target do them in
 /// <c>.Running.cs</c>, those that answer them in <c>.Answering.cs</c>; flushes that failed are in
 /// <c>.Flushes.cs</c>, barriers in <c>.Barriers.cs</c>.
@@ -45,7 +45,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private bool _isToBeWoken;
     private bool _asksForEvents;
 
-    // When requests were last taken or answered; 0 where a pass without either came after that.
+    // When requests were last taken or answered; 0 where it was used since, or a pass without either came after that.
     private long _time;
 
     // Requests that a predecessor took and did not answer, until the first pass has begun them anew.

@@ -43,6 +43,7 @@ public abstract class RequestEngine : IDisposable
 
     /// <summary>How long to wait before the next <see cref="RunPass"/> at most, in milliseconds; -1 for no limit. To be asked when going to sleep.</summary>
     public abstract int MaxSleepMilliseconds { get; }
+
     /// <summary>Whether a flush failed for good: it is never answered, no request is taken any more, what was under way is still answered.</summary>
     public abstract bool HasLostFlush { get; }
 
@@ -67,10 +68,16 @@ public abstract class RequestEngine : IDisposable
     /// <summary>How long its owner may look for work before it sleeps, in ticks of the clock.</summary>
     internal long MaxPollTicks { get; }
 
+    /// <summary>
+    /// Whether its owner may look for work now. With more than one request under way, results come so often, and together, that a sleep between them
+    /// costs less than looking.
+    /// </summary>
+    internal bool MayBePolled => MaxPollTicks > 0 && InFlight <= 1;
+
     /// <summary>Whether its owner looks for work for a while before it sleeps, so that events are not to be asked for before.</summary>
     internal bool IsPolled { get; set; }
 
-    /// <summary>Whether there is anything for <see cref="RunPass"/> to do. A look that changes nothing.</summary>
+    /// <summary>Whether there is anything for <see cref="RunPass"/> to do. Cheap enough to be asked again and again.</summary>
     internal abstract bool HasWork { get; }
 
     /// <summary>What to wait in, in place of the event channel; null where that is what to wait on.</summary>

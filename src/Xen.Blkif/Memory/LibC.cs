@@ -9,12 +9,17 @@ internal static unsafe class LibC
 
     private static readonly bool IsLinux = RuntimeInformation.IsOSPlatform(OSPlatform.Linux);
 
-    /// <summary>Gives whole pages back to the system, which come again as zeros when they are used. Does nothing on other systems than Linux.</summary>
+    /// <summary>Gives the whole pages of a range back to the system, which come again as zeros when they are used. Does nothing on other systems than Linux.</summary>
     public static void ReleasePages(byte* start, long length)
     {
+        // The system's own pages, which may be larger than Xen's: it would round the end up, and take what lies behind the range as well.
+        nuint mask = (nuint)Environment.SystemPageSize - 1;
+        nuint first = ((nuint)start + mask) & ~mask;
+        nuint end = ((nuint)start + (nuint)length) & ~mask;
+
         // An advice: where it is not followed, the pages stay.
-        if (IsLinux && length > 0)
-            _ = Advise(start, (nuint)length, DoNotNeed);
+        if (IsLinux && end > first)
+            _ = Advise((byte*)first, end - first, DoNotNeed);
     }
 
     [DllImport("libc", EntryPoint = "madvise")]

@@ -15,7 +15,7 @@ internal static class QueueMoves
             if (!guest.LetGo())
                 return;
             guest.Offer(random.Next(2, Setting.MaxQueues + 1));
-            guest.Spoil();
+            guest.Mislead();
             Lie(guest, random);
             guest.Write("state", "3");
             guest.Findings.Check(

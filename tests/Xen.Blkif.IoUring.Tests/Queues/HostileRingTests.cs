@@ -125,6 +125,33 @@ internal sealed class HostileRingTests
     }
 
     [Test]
+    public void A_flush_is_not_done_where_another_that_was_under_way_has_failed()
+    {
+        var ring = new FakeRing();
+        using var bench = new Bench(ring);
+        bench.Start(BlockIoKind.Flush, 0);
+        bench.Start(BlockIoKind.Flush, 1);
+        ring.Say(ring.Taken[0].Name, -5);
+        ring.Say(ring.Taken[1].Name, 0);
+        bench.Queue.Reap();
+        Assert.That(bench.Answers, Is.EquivalentTo(new[] { (0, BlockStatus.Error), (1, BlockStatus.Error) }), "the system tells of lost writes once");
+    }
+
+    [Test]
+    public void A_poll_without_an_event_takes_none_and_is_asked_for_again()
+    {
+        var ring = new FakeRing();
+        using var bench = new Bench(ring);
+        ring.OnWait = () => ring.Say(ring.Taken.First(entry => entry.Name != 0).Name, 0);
+        bench.Queue.Wait(0);
+        bench.Queue.Reap();
+        Assert.That((bench.Channel.Events, bench.Channel.Wakes), Is.EqualTo((0, 0)), "to take what is not there would block");
+        int asked = ring.Taken.Count;
+        bench.Queue.Wait(0);
+        Assert.That(ring.Taken, Has.Count.EqualTo(asked + 1));
+    }
+
+    [Test]
     public void A_secure_discard_of_a_file_is_not_taken_for_a_plain_one()
     {
         var ring = new FakeRing();

@@ -78,6 +78,10 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
             HasLostWrites = true;
             throw;
         }
+
+        // The system has told another flush, which was under way at the same time, of the writes that this one was for.
+        if (HasLostWrites)
+            throw new IOException("another flush failed meanwhile, so that writes may be lost; open the image anew.");
     }
 
     // A guest whose disk is full or cut short can fail as many requests as it likes.
