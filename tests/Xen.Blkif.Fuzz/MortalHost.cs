@@ -14,7 +14,14 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     private readonly ConcurrentDictionary<nint, int> _mapped = new();
     private readonly ConcurrentBag<Channel> _channels = [];
     private int _callsLeft = int.MaxValue;
+    private int _ended;
     private volatile bool _buried;
+
+    /// <summary>
+    /// Called when it dies, before any of its threads does something else: a process that is killed dies at once, here its threads live on until
+    /// their next call.
+    /// </summary>
+    public Action? OnDeath { get; init; }
 
     /// <summary>Completes when the process is dead.</summary>
     public Task Died => _died.Task;
@@ -34,7 +41,7 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     public void Die()
     {
         DieAt(0);
-        _died.TrySetResult(true);
+        End();
     }
 
     /// <summary>Takes back what <see cref="DieAt"/> said.</summary>
@@ -115,8 +122,15 @@ internal sealed class MortalHost(IXenHost xen) : IXenHost, IGrantTable, IEventCh
     {
         if (Interlocked.Decrement(ref _callsLeft) > 0)
             return;
-        _died.TrySetResult(true);
+        End();
         throw new KilledException();
+    }
+
+    private void End()
+    {
+        if (Interlocked.Exchange(ref _ended, 1) == 0)
+            OnDeath?.Invoke();
+        _died.TrySetResult(true);
     }
 
     private IXenStore Reach() =>

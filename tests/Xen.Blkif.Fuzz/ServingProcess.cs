@@ -12,11 +12,11 @@ internal sealed class ServingProcess
     private readonly Findings _findings;
     private readonly Task<BlockBackend> _attaching;
 
-    public ServingProcess(SimulatedXen xen, SimulatedGuest guest, IBlockTarget target, BackendOptions options, Findings findings)
+    public ServingProcess(SimulatedXen xen, SimulatedGuest guest, SuspiciousTarget target, BackendOptions options, Findings findings)
     {
         Options = options;
         _findings = findings;
-        _host = options.StateFolder is null ? null : new MortalHost(xen);
+        _host = options.StateFolder is null ? null : new MortalHost(xen) { OnDeath = target.Abandon };
         _attaching = _host is null
             ? BlockBackend.AttachAsync(xen, guest.Id, HostileGuest.Vdev, target, options)
             : BlockBackend.AttachAsync(_host, guest.Id, HostileGuest.Vdev, target, options);

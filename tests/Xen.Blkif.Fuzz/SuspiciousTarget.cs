@@ -45,6 +45,13 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
         return queue;
     }
 
+    /// <summary>The process that uses it is killed: what that asks for from here on is not done.</summary>
+    public void Abandon()
+    {
+        foreach (Queue queue in _living.Keys)
+            queue.Abandon();
+    }
+
     /// <summary>The process that uses it is killed: what is under way is never done. Returns when nothing of that process's memory is used any more.</summary>
     public void Die()
     {
@@ -183,6 +190,8 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
             Finish();
             _late.Dispose();
         }
+
+        public void Abandon() => _dead = true;
 
         public void Die()
         {
