@@ -19,7 +19,10 @@ internal sealed class Solitude(Findings findings)
     }
 
     public static bool IsMarked(in BlockIo io) =>
-        io.Kind == BlockIoKind.Write && io.VectorCount > 0 && !io.Vectors[0].Span[..Marks].ContainsAnyExcept(Mark);
+        io.Kind == BlockIoKind.Write && io.VectorCount > 0 && IsMark(io.Vectors[0].Span);
+
+    /// <summary>Whether data begins as that of barriers does.</summary>
+    public static bool IsMark(ReadOnlySpan<byte> data) => !data[..Marks].ContainsAnyExcept(Mark);
 
     /// <summary>Notes a request that the disk begins.</summary>
     /// <returns>Whether it is a barrier, for <see cref="End"/>: its data may change meanwhile.</returns>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.Fuzz;
@@ -87,20 +88,28 @@ internal sealed class SuspiciousTarget(Setting setting, Findings findings, strin
 
     private BlockStatus Do(in BlockIo io)
     {
-        // What marks barriers never gets to the disk, and so into no other page and no other write.
-        if (Solitude.IsMarked(io))
-            return BlockStatus.Okay;
         long offset = io.Offset;
         foreach (IoVector vector in io.Vectors)
         {
             if (io.Kind == BlockIoKind.Read)
                 _disk.CopyTo(offset, vector.Span);
             else
-                _disk.CopyFrom(offset, vector.Span);
+                Write(offset, vector.Span);
             offset += vector.Length;
         }
 
         return BlockStatus.Okay;
+    }
+
+    // What marks barriers never gets to the disk, and so into no other page and no other write; also where a guest has made it part of one.
+    private void Write(long offset, ReadOnlySpan<byte> bytes)
+    {
+        for (int at = 0; at < bytes.Length; at += BlkifLimits.SectorSize)
+        {
+            ReadOnlySpan<byte> sector = bytes.Slice(at, BlkifLimits.SectorSize);
+            if (!Solitude.IsMark(sector))
+                _disk.CopyFrom(offset + at, sector);
+        }
     }
 
     private sealed class Queue : IBlockQueue
