@@ -151,7 +151,6 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     {
         slot->Vectors = slot->Rented == null ? VectorsOf(index) : (IoVector*)(slot->Rented + IndirectVectors);
         slot->VectorCount = 0;
-        slot->IsCopied = false;
         if (_access == GuestMemoryAccess.Map)
         {
             if (!TryMap(slot))

@@ -57,16 +57,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return false;
         }
 
-        slot->Refusal = Refusal.None;
-        slot->Status = BlkifStatus.Okay;
-        slot->Kind = (BlockRequestKind)copy->Operation;
-        slot->SegmentCount = copy->SegmentCount;
-        slot->Segments = (BlkifSegment*)((byte*)copy + copy->SegmentsOffset);
-        slot->Offset = (long)copy->SectorNumber * BlkifLimits.SectorSize;
-        slot->Length = slot->TotalLength = (long)sectors * BlkifLimits.SectorSize;
-        slot->FlushesAfter = false;
+        Keep(index, slot, copy->SegmentCount);
+        Describe(slot, (BlockRequestKind)copy->Operation, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), copy->SectorNumber, sectors);
         AttachData(index, slot);
-        _taken[_takenCount++] = index;
         return false;
     }
 
@@ -80,10 +73,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return false;
         }
 
-        slot->Refusal = Refusal.None;
-        slot->Status = BlkifStatus.Okay;
-        slot->SegmentCount = request.SegmentCount;
-        _taken[_takenCount++] = index;
+        Keep(index, slot, request.SegmentCount);
         if (request.AwaitsSegments)
             _guest.GatherSegments(slot, copy->IndirectReference);
         else
@@ -115,18 +105,35 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     private void Accept(int index, RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)
     {
-        slot->Kind = request.Kind;
-        slot->Segments = segments;
-        slot->Offset = (long)request.Sector * BlkifLimits.SectorSize;
-        slot->Length = slot->TotalLength = (long)request.SectorCount * BlkifLimits.SectorSize;
-        slot->IsCopied = false;
+        Describe(slot, request.Kind, segments, request.Sector, request.SectorCount);
         if (request.SegmentCount > 0)
             AttachData(index, slot);
         if (slot->Kind == BlockRequestKind.Discard)
             slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
         slot->Retries = 0;
-        slot->FlushesAfter = false;
         NoteBarrier(index);
+    }
+
+    /// <summary>Has a request that passed the checks, so far, started with the others of this pass.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Keep(int index, RequestSlot* slot, int segmentCount)
+    {
+        slot->Refusal = Refusal.None;
+        slot->Status = BlkifStatus.Okay;
+        slot->SegmentCount = segmentCount;
+        _taken[_takenCount++] = index;
+    }
+
+    /// <summary>Says what is to be done, without data yet, and overwrites what the slot's last request has left.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Describe(RequestSlot* slot, BlockRequestKind kind, BlkifSegment* segments, ulong sector, ulong sectorCount)
+    {
+        slot->Kind = kind;
+        slot->Segments = segments;
+        slot->Offset = (long)sector * BlkifLimits.SectorSize;
+        slot->Length = slot->TotalLength = (long)sectorCount * BlkifLimits.SectorSize;
+        slot->IsCopied = false;
+        slot->FlushesAfter = false;
     }
 
     /// <summary>Gives a request room for its data, into which that of a write comes out of the guest with the next copy.</summary>

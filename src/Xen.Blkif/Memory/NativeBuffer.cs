@@ -56,7 +56,7 @@ internal sealed unsafe class NativeBuffer : SafeHandle
 
     /// <summary>Gives the pages from an offset on back to the system, on Linux: they hold zeros when they are used again. On others they stay.</summary>
     /// <param name="offset">The first byte, at the start of a page.</param>
-    public void ReleasePages(long offset) => LibC.ReleasePages(_start + offset, (Length - offset) & ~(XenPage.Size - 1L));
+    public void ReleasePages(long offset) => LibC.ReleasePages(_start + offset, Length - offset);
 
     /// <inheritdoc/>
     protected override bool ReleaseHandle()
