@@ -7,11 +7,9 @@ namespace Xen.Blkif.RealXen;
 internal static class Comparison
 {
     /// <summary>Runs <c>lab/measures/side_by_side.sh</c> and prints a table.</summary>
-    /// <param name="rounds">How often each measurement is taken; the order of the backends alternates.</param>
-    /// <param name="seconds">How long each takes.</param>
-    /// <param name="blkfront">Parameters of the guest's driver, separated by commas.</param>
+    /// <param name="settings">What the script reads: how often, how long, what.</param>
     /// <param name="json">Where the rows go too; null for nowhere.</param>
-    public static async Task<int> RunAsync(int rounds, int seconds, string blkfront, FileInfo? json)
+    public static async Task<int> RunAsync(IReadOnlyDictionary<string, string> settings, FileInfo? json)
     {
         var rows = new List<Measurement>();
         ScenarioResult? outcome = null;
@@ -29,12 +27,7 @@ internal static class Comparison
         })
         {
             SecondsForEach = 7200,
-            Settings = new Dictionary<string, string>(StringComparer.Ordinal)
-            {
-                ["BLKFRONT"] = blkfront,
-                ["ROUNDS"] = rounds.ToString(CultureInfo.InvariantCulture),
-                ["SECONDS_EACH"] = seconds.ToString(CultureInfo.InvariantCulture),
-            },
+            Settings = settings,
         };
         await lab.RunAsync();
         if (outcome is not { Status: 0 })

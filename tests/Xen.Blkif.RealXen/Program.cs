@@ -15,13 +15,27 @@ internal static class Program
             Description = "Parameters of the guest's driver, such as feature_persistent=0,max_indirect_segments=0: to find a cause.",
             DefaultValueFactory = _ => "",
         };
+        var workloads = new Option<string>("--workloads")
+        {
+            Description = "What is measured, PATTERN-SIZE-DEPTH each, separated by spaces.",
+            DefaultValueFactory = _ => "randread-4k-1 randwrite-4k-1 randread-4k-32 randwrite-4k-32 read-64k-8 write-64k-8 read-1m-4 write-1m-4",
+        };
+        var options = new Option<string>("--attach-options") { Description = "Options of this backend, such as \"--max-poll-us 0\": to find a cause.", DefaultValueFactory = _ => "" };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file." };
         var compare = new Command("compare", "Measures QEMU's qdisk, Linux's blkback and this backend side by side, on one RAM disk, in one guest, in one boot.")
         {
-            rounds, seconds, blkfront, json,
+            rounds, seconds, workloads, blkfront, options, json,
         };
         compare.SetAction((parsed, _) => Comparison.RunAsync(
-            parsed.GetValue(rounds), parsed.GetValue(seconds), parsed.GetValue(blkfront)!, parsed.GetValue(json)));
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["ROUNDS"] = parsed.GetValue(rounds).ToString(CultureInfo.InvariantCulture),
+                ["SECONDS_EACH"] = parsed.GetValue(seconds).ToString(CultureInfo.InvariantCulture),
+                ["WORKLOADS"] = parsed.GetValue(workloads)!,
+                ["BLKFRONT"] = parsed.GetValue(blkfront)!,
+                ["OPTIONS"] = parsed.GetValue(options)!,
+            },
+            parsed.GetValue(json)));
 
         var attaches = new Option<int>("--attaches") { Description = "How often a disk is attached and detached.", DefaultValueFactory = _ => 200 };
         var destroys = new Option<int>("--destroys") { Description = "How many guests are destroyed while they write.", DefaultValueFactory = _ => 50 };

@@ -18,7 +18,7 @@ done
 JOB
 id=$(xl domid g)
 vbd vbd "$id" 51744 dev xvdc params /dev/ram0 physical-device 1:0 hotplug-status connected
-attach g xvdd /dev/ram0
+attach g xvdd /dev/ram0 $OPTIONS
 go g
 says g READY
 console g | grep blkfront:
@@ -47,7 +47,7 @@ measure() { # measure ROUND WORKLOAD BACKEND DISK OPTIONS
 for round in $(seq "$ROUNDS"); do
     order="qdisk:xvdb blkback:xvdc ours:xvdd"
     [ $((round % 2)) -eq 1 ] || order="ours:xvdd blkback:xvdc qdisk:xvdb"
-    for workload in "randread-4k-1" "randwrite-4k-1" "randread-4k-32" "randwrite-4k-32" "read-64k-8" "write-64k-8" "read-1m-4" "write-1m-4"; do
+    for workload in $WORKLOADS; do
         IFS=- read -r pattern size depth <<<"$workload"
         for pair in $order; do
             measure "$round" "$workload" "${pair%:*}" "${pair#*:}" "--rw=$pattern --bs=$size --iodepth=$depth"
