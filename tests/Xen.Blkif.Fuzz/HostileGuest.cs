@@ -15,6 +15,8 @@ internal sealed class HostileGuest
     private HostileRing[] _rings = [];
     private int _chosen;
     private bool _misled;
+    private bool _tellsStates;
+    private int _burialsBefore;
 
     public HostileGuest(SimulatedXen xen, SimulatedGuest guest, Setting setting, Toolstack toolstack, Findings findings)
     {
@@ -89,7 +91,8 @@ internal sealed class HostileGuest
     public void Offer(int queues)
     {
         _rings = [.. Enumerable.Range(0, queues).Select(ring => new HostileRing(Guest, Setting, _ledgers[ring]))];
-        _misled = false;
+        _misled = _tellsStates = false;
+        _burialsBefore = Toolstack.Burials;
         Write("ring-page-order", Number(Setting.RingPageOrder));
         if (queues > 1)
             Write("multi-queue-num-queues", Number(queues));
@@ -130,6 +133,10 @@ internal sealed class HostileGuest
     /// <summary>Takes and checks the responses that are there, in all rings.</summary>
     public void TakeResponses()
     {
+        // A ring that its guest has declared closed is not taken back from a process that was killed. To one that opens it once more, it is a
+        // ring without history, in which some responses lie where there were requests.
+        if (_tellsStates && Toolstack.Burials != _burialsBefore)
+            Spoil();
         foreach (HostileRing ring in _rings)
             ring.TakeResponses(Findings);
     }
@@ -161,6 +168,14 @@ internal sealed class HostileGuest
     {
         foreach (Ledger ledger in _ledgers)
             ledger.Doubt();
+    }
+
+    /// <summary>Says that its half is in a state, whether that is so or not.</summary>
+    public void Tell(string state)
+    {
+        IsOwedAnswers = false;
+        _tellsStates = true;
+        Write("state", state);
     }
 
     /// <summary>The guest has written over a ring of its own. Nothing is owed to it, and the responses there mean nothing.</summary>

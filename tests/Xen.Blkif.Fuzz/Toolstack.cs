@@ -21,6 +21,9 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
     /// <summary>Whether the hypervisor does what it is asked, and the disk has had its full size since the guest connected.</summary>
     public bool IsSound => !_isResized && !_isFailing;
 
+    /// <summary>Processes that were killed and buried so far.</summary>
+    public int Burials { get; private set; }
+
     public string? BackendState => xen.Store.Read($"{_path}/state");
 
     /// <summary>Whether a disk was not taken back from a process that was killed, as its guest had removed its half of it or was to give it back.</summary>
@@ -121,6 +124,7 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
     {
         _process!.Bury(target);
         _isBuried = true;
+        Burials++;
     }
 
     /// <summary>Attaches the disk anew where it has ended.</summary>

@@ -38,9 +38,8 @@ internal static class StoreMoves
 
     private static void WriteStates(HostileGuest guest, Random random, int times)
     {
-        guest.IsOwedAnswers = false;
         for (int i = 0; i < times; i++)
-            guest.Write("state", States[random.Next(States.Length)]);
+            guest.Tell(States[random.Next(States.Length)]);
     }
 
     private static void WriteKey(HostileGuest guest, Random random)
