@@ -8,8 +8,9 @@ internal static class Comparison
 {
     /// <summary>Runs <c>lab/measures/side_by_side.sh</c> and prints a table.</summary>
     /// <param name="settings">What the script reads: how often, how long, what.</param>
+    /// <param name="variants">Options of this backend, for each of its disks.</param>
     /// <param name="json">Where the rows go too; null for nowhere.</param>
-    public static async Task<int> RunAsync(IReadOnlyDictionary<string, string> settings, FileInfo? json)
+    public static async Task<int> RunAsync(IReadOnlyDictionary<string, string> settings, IReadOnlyList<string> variants, FileInfo? json)
     {
         var rows = new List<Measurement>();
         ScenarioResult? outcome = null;
@@ -27,7 +28,7 @@ internal static class Comparison
         })
         {
             SecondsForEach = 7200,
-            Settings = settings,
+            Settings = new Dictionary<string, string>(settings, StringComparer.Ordinal) { ["VARIANTS"] = string.Join('|', variants) + '|' },
         };
         await lab.RunAsync();
         if (outcome is not { Status: 0 })
@@ -36,21 +37,24 @@ internal static class Comparison
             return 1;
         }
 
-        Print(rows);
+        for (int variant = 0; variant < variants.Count; variant++)
+            Print(rows, variants[variant], $"ours{variant}");
         if (json is not null)
             await File.WriteAllTextAsync(json.FullName, JsonSerializer.Serialize(rows));
         return 0;
     }
 
-    private static void Print(IReadOnlyList<Measurement> rows)
+    private static void Print(IReadOnlyList<Measurement> rows, string variant, string name)
     {
+        if (variant.Length > 0)
+            Console.WriteLine($"With {variant}:");
         Console.WriteLine("| workload | qdisk | blkback | ours | ours / qdisk | ours / blkback | domain 0 CPU per request, µs: qdisk, blkback, ours |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (IGrouping<string, Measurement> workload in rows.GroupBy(row => row.Workload))
         {
             Measurement[] qdisk = [.. workload.Where(row => row.Backend == "qdisk")];
             Measurement[] blkback = [.. workload.Where(row => row.Backend == "blkback")];
-            Measurement[] ours = [.. workload.Where(row => row.Backend == "ours")];
+            Measurement[] ours = [.. workload.Where(row => row.Backend == name)];
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"| {workload.Key} | {Rate(qdisk):0} | {Rate(blkback):0} | {Rate(ours):0} | {Ratio(ours, qdisk)} | {Ratio(ours, blkback)} | {Cost(qdisk):0}, {Cost(blkback):0}, {Cost(ours):0} |"));

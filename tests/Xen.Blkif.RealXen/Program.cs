@@ -20,7 +20,11 @@ internal static class Program
             Description = "What is measured, PATTERN-SIZE-DEPTH each, separated by spaces.",
             DefaultValueFactory = _ => "randread-4k-1 randwrite-4k-1 randread-4k-32 randwrite-4k-32 read-64k-8 write-64k-8 read-1m-4 write-1m-4",
         };
-        var options = new Option<string>("--attach-options") { Description = "Options of this backend, such as \"--max-poll-us 0\": to find a cause.", DefaultValueFactory = _ => "" };
+        var options = new Option<string[]>("--attach-options")
+        {
+            Description = "Options of this backend, such as \"--max-poll-us 0\": to find a cause. Given more than once, each has a disk of its own.",
+            DefaultValueFactory = _ => [""],
+        };
         var json = new Option<FileInfo?>("--json") { Description = "Also write the figures to this file." };
         var compare = new Command("compare", "Measures QEMU's qdisk, Linux's blkback and this backend side by side, on one RAM disk, in one guest, in one boot.")
         {
@@ -33,8 +37,8 @@ internal static class Program
                 ["SECONDS_EACH"] = parsed.GetValue(seconds).ToString(CultureInfo.InvariantCulture),
                 ["WORKLOADS"] = parsed.GetValue(workloads)!,
                 ["BLKFRONT"] = parsed.GetValue(blkfront)!,
-                ["OPTIONS"] = parsed.GetValue(options)!,
             },
+            parsed.GetValue(options)!,
             parsed.GetValue(json)));
 
         var attaches = new Option<int>("--attaches") { Description = "How often a disk is attached and detached.", DefaultValueFactory = _ => 200 };

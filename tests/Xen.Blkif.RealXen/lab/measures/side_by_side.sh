@@ -1,4 +1,4 @@
-# One guest, three disks on one RAM disk: QEMU's qdisk, Linux's blkback and ours take turns, in one boot.
+# One guest, its disks on one RAM disk: QEMU's qdisk, Linux's blkback and ours, with each of $VARIANTS, take turns, in one boot.
 # Says for each run of fio: "@@ row ROUND WORKLOAD BACKEND BUSY TERSE", where BUSY is how many microseconds domain 0's processors worked in
 # each second, and TERSE what fio printed.
 modprobe brd rd_nr=1 rd_size=262144
@@ -12,13 +12,21 @@ echo READY
 # One line on the console, one run of fio: "NUMBER DISK SECONDS OPTIONS".
 while read -r number disk seconds options; do
     [ "$number" != end ] || break
+    wait_disk $disk
     fio --name=f --filename=/dev/$disk --ioengine=libaio --direct=1 --time_based --runtime=$seconds --ramp_time=1 $options --output-format=terse --terse-version=3 >/tmp/out
     echo "RESULT $number $(head -n 1 /tmp/out)"
 done
 JOB
 id=$(xl domid g)
 vbd vbd "$id" 51744 dev xvdc params /dev/ram0 physical-device 1:0 hotplug-status connected
-attach g xvdd /dev/ram0 $OPTIONS
+backends="qdisk:xvdb blkback:xvdc"
+IFS='|' read -ra variants <<<"$VARIANTS"
+letters=(d e f g h i j k)
+for i in "${!variants[@]}"; do
+    disk=xvd${letters[i]}
+    attach g "$disk" /dev/ram0 ${variants[i]}
+    backends+=" ours$i:$disk"
+done
 go g
 says g READY
 console g | grep blkfront:
@@ -45,8 +53,8 @@ measure() { # measure ROUND WORKLOAD BACKEND DISK OPTIONS
 }
 
 for round in $(seq "$ROUNDS"); do
-    order="qdisk:xvdb blkback:xvdc ours:xvdd"
-    [ $((round % 2)) -eq 1 ] || order="ours:xvdd blkback:xvdc qdisk:xvdb"
+    order=$backends
+    [ $((round % 2)) -eq 1 ] || order=$(tr ' ' '\n' <<<"$backends" | tac)
     for workload in $WORKLOADS; do
         IFS=- read -r pattern size depth <<<"$workload"
         for pair in $order; do
