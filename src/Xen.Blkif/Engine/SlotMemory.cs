@@ -23,9 +23,6 @@ internal sealed unsafe class SlotMemory : IDisposable
     {
         _memory = make((long)slots * SlotLength);
         _keptLength = Math.Min((long)keptPages * XenPage.Size, _memory.Length);
-
-        // Where making it has touched its pages, those go again.
-        _memory.ReleasePages(0);
     }
 
     /// <summary>Pages that stay.</summary>

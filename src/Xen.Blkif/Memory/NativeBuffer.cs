@@ -22,11 +22,14 @@ internal sealed unsafe class NativeBuffer : SafeHandle
         for (nuint cleared = 0; cleared < room; cleared += 1u << 30)
             Unsafe.InitBlockUnaligned((byte*)handle + cleared, 0, (uint)Math.Min(room - cleared, 1u << 30));
 #else
-        // calloc leaves the pages untouched, unlike an allocation that is cleared.
+        // calloc leaves pages untouched that come from the system, unlike an allocation that is cleared.
         SetHandle((nint)NativeMemory.AllocZeroed(room));
 #endif
         GC.AddMemoryPressure((long)room);
         _start = (byte*)(((nuint)(void*)handle + XenPage.Size - 1) & ~(nuint)(XenPage.Size - 1));
+
+        // What the allocator had before was cleared by writing to it: its pages go again.
+        ReleasePages(0);
     }
 
     /// <summary>Bytes.</summary>
