@@ -1,29 +1,36 @@
 using System.Diagnostics;
 using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Memory;
 
 namespace Xen.Blkif.Engine;
 
 /// <summary>The pages of a guest that stay mapped, found by reference: so many at most, those that nobody uses going one day.</summary>
 /// <remarks>Owned by the queue's thread. Allocates nothing after its making.</remarks>
-internal sealed class PersistentGrants : IDisposable
+internal sealed unsafe class PersistentGrants : IDisposable
 {
     // As in Linux's backend: when there was no room, 5 % of the pages make some, not more often than every 100 ms. A guest that cycles
     // through more pages than there is room for would otherwise have each of its requests map and unmap.
     private const int PurgedPercent = 5;
     private static readonly long PurgeInterval = Stopwatch.Frequency / 10;
 
-    private const int None = -1;
+    // Entries are counted from 1, so that memory of zeros says that all buckets and links are empty.
+    private const int None = 0;
 
     private readonly PageMapper _pages;
     private readonly MemoryBudget _budget;
     private readonly long _timeout;
-    private readonly Entry[] _entries;
+    private readonly int _capacity;
+
+    // Room for as many pages as there may be. What was not needed yet takes no memory.
+    private readonly NativeBuffer _memory;
+    private readonly Entry* _entries;
 
     // The first entry of each bucket; the others are linked. A power of two, so that a part of the hash is the bucket.
-    private readonly int[] _buckets;
+    private readonly int* _buckets;
     private readonly int _hashShift;
 
-    // Entries that hold no page, linked like those of a bucket.
+    // Entries that were ever used, and those of them that hold no page now, linked like those of a bucket.
+    private int _made;
     private int _free;
 
     // Entries that no request uses, from the one that was used the longest time ago to the one that was used last.
@@ -43,20 +50,17 @@ internal sealed class PersistentGrants : IDisposable
         _budget = budget;
         _timeout = timeout;
         _lastPurge = now - PurgeInterval;
-        _entries = new Entry[capacity];
-        _free = None;
-        for (int i = capacity - 1; i >= 0; i--)
-        {
-            _entries[i].Link = _free;
-            _free = i;
-        }
-
+        _capacity = capacity;
         int bits = 1;
         while (1 << bits < capacity)
             bits++;
         _hashShift = 32 - bits;
-        _buckets = new int[1 << bits];
-        _buckets.AsSpan().Fill(None);
+
+        // SAFETY: room for the entries 0 to the capacity, and behind them for a bucket for each value of so many bits.
+        long entriesLength = (capacity + 1L) * sizeof(Entry);
+        _memory = new NativeBuffer(entriesLength + ((long)sizeof(int) << bits));
+        _entries = (Entry*)_memory.Start;
+        _buckets = (int*)(_memory.Start + entriesLength);
     }
 
     /// <summary>Pages that are mapped.</summary>
@@ -120,18 +124,19 @@ internal sealed class PersistentGrants : IDisposable
     /// <summary>Unmaps every page, whoever uses it: nobody may by now.</summary>
     public void Dispose()
     {
-        foreach (ref Entry entry in _entries.AsSpan())
+        for (int index = 1; index <= _made; index++)
         {
-            if (entry.Address != 0)
-                Unmap(entry.Address);
-            entry.Address = 0;
+            if (_entries[index].Address != 0)
+                Unmap(_entries[index].Address);
         }
+
+        _made = 0;
+        _memory.Dispose();
     }
 
     private int TryMap(GrantReference reference)
     {
-        int index = _free;
-        if (index == None || !_budget.TryTake(XenPage.Size))
+        if (Count == _capacity || !_budget.TryTake(XenPage.Size))
         {
             _lackedRoom = true;
             return None;
@@ -145,13 +150,21 @@ internal sealed class PersistentGrants : IDisposable
             return None;
         }
 
-        ref Entry entry = ref _entries[index];
-        _free = entry.Link;
+        int index = TakeFree();
         ref int bucket = ref BucketOf(reference);
-        entry = new Entry { Reference = reference, Address = address, Link = bucket };
+        _entries[index] = new Entry { Reference = reference, Address = address, Link = bucket };
         bucket = index;
         Count++;
         LinkAsNewest(index);
+        return index;
+    }
+
+    private int TakeFree()
+    {
+        if (_free == None)
+            return ++_made;
+        int index = _free;
+        _free = _entries[index].Link;
         return index;
     }
 
