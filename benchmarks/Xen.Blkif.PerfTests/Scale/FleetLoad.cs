@@ -18,29 +18,45 @@ internal sealed class FleetLoad(Fleet fleet, ScaleWorkload workload)
     /// <exception cref="InvalidOperationException">A read failed.</exception>
     public double Run(TimeSpan time)
     {
+        Fill();
+        long done = 0;
+        long started = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(started) <= time)
+            done += Serve(isOver: false);
+        done += Drain();
+        return done / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>Puts as many reads into each queue as the depth.</summary>
+    public void Fill()
+    {
         foreach (FrontendQueue queue in fleet.Queues)
         {
             for (int slot = 0; slot < workload.Depth; slot++)
                 Put(queue, slot);
             queue.Push();
         }
+    }
 
-        long done = 0;
-        long underWay = (long)fleet.Queues.Count * workload.Depth;
-        long started = Stopwatch.GetTimestamp();
-        while (underWay > 0)
-        {
-            bool isOver = Stopwatch.GetElapsedTime(started) > time;
-            long before = done;
-            foreach (FrontendQueue queue in fleet.Queues)
-                done += Serve(queue, isOver);
-            if (isOver)
-                underWay -= done - before;
-            if (done == before)
-                Thread.Yield();
-        }
+    /// <summary>Waits for all that were put.</summary>
+    /// <returns>How many.</returns>
+    /// <exception cref="InvalidOperationException">A read failed.</exception>
+    public int Drain()
+    {
+        int underWay = fleet.Queues.Count * workload.Depth;
+        for (int done = 0; done < underWay;)
+            done += Serve(isOver: true);
+        return underWay;
+    }
 
-        return done / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    private int Serve(bool isOver)
+    {
+        int taken = 0;
+        foreach (FrontendQueue queue in fleet.Queues)
+            taken += Serve(queue, isOver);
+        if (taken == 0)
+            Thread.Yield();
+        return taken;
     }
 
     private int Serve(FrontendQueue queue, bool isOver)

@@ -1,5 +1,5 @@
-using System.Globalization;
 using Xen.Blkif.PerfTests.Transport;
+using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.PerfTests.Scale;
 
@@ -13,36 +13,21 @@ internal static class ScaleMeasurement
     /// <param name="time">How long idle, and how long busy.</param>
     public static async Task<ScaleRow> MeasureAsync(ScaleWorkload workload, TimeSpan time)
     {
-        // For the compiler, and for the memory that the first device of a process takes.
-        await using (Fleet first = await Fleet.OpenAsync(workload with { Devices = 1 }))
-            new FleetLoad(first, workload).Run(WarmUp);
+        (double idlePercent, double iops) = await SpeedAsync(workload, time);
+        (double idle, double busy) = await FleetMemory.MeasureAsync(workload);
+        return new ScaleRow(workload.Name, idle, busy, idlePercent, iops, iops * workload.Block / 1e6);
+    }
 
-        double before = AnonymousKib();
-        await using Fleet fleet = await Fleet.OpenAsync(workload);
-        double idle = AnonymousKib();
+    private static async Task<(double IdlePercent, double Iops)> SpeedAsync(ScaleWorkload workload, TimeSpan time)
+    {
+        await using Fleet fleet = await Fleet.OpenAsync(workload, new NullTarget(Fleet.DiskLength));
+        var load = new FleetLoad(fleet, workload);
+        load.Run(WarmUp);
 
         await Task.Delay(WarmUp);
         TimeSpan processor = LibC.ProcessorTimeOf(Environment.ProcessId);
         await Task.Delay(time);
         double idlePercent = 100 * (LibC.ProcessorTimeOf(Environment.ProcessId) - processor) / time;
-
-        var load = new FleetLoad(fleet, workload);
-        load.Run(WarmUp);
-        double iops = load.Run(time);
-        return new ScaleRow(
-            workload.Name,
-            (idle - before) / workload.Devices,
-            (AnonymousKib() - before) / workload.Devices,
-            idlePercent,
-            iops,
-            iops * workload.Block / 1e6);
-    }
-
-    // Not that of the guests, which is shared. The collector's heap only as far as something lives in it.
-    private static double AnonymousKib()
-    {
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        string line = File.ReadLines("/proc/self/status").First(line => line.StartsWith("RssAnon:", StringComparison.Ordinal));
-        return double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        return (idlePercent, load.Run(time));
     }
 }

@@ -1,3 +1,7 @@
+using Xen.Blkif.Backend;
+using Xen.Blkif.Hypervisor;
+using Xen.Blkif.Protocol;
+
 namespace Xen.Blkif.PerfTests.Scale;
 
 /// <summary>Devices of one kind, all in one process.</summary>
@@ -5,9 +9,14 @@ namespace Xen.Blkif.PerfTests.Scale;
 /// <param name="Queues">Queues of each.</param>
 /// <param name="RingOrder">The page order of each ring.</param>
 /// <param name="Block">Bytes of a request.</param>
-/// <param name="Depth">Requests under way at once on each queue.</param>
-internal sealed record ScaleWorkload(int Devices = 1, int Queues = 1, int RingOrder = 0, int Block = 4096, int Depth = 32)
+/// <param name="Depth">Requests in each ring at once.</param>
+/// <param name="Copies">Whether the guests have no persistent grants, so that data is copied.</param>
+internal sealed record ScaleWorkload(int Devices = 1, int Queues = 1, int RingOrder = 0, int Block = 4096, int Depth = 32, bool Copies = false)
 {
+    // The largest that a slot of the ring can name, and the largest that Linux asks for unless told otherwise.
+    private const int LargestSmall = BlkifLimits.MaxSegments * XenPage.Size;
+    private const int LinuxDefault = 32 * XenPage.Size;
+
     /// <summary>One thing after the other grows.</summary>
     public static IReadOnlyList<ScaleWorkload> All { get; } =
     [
@@ -15,9 +24,15 @@ internal sealed record ScaleWorkload(int Devices = 1, int Queues = 1, int RingOr
         .. Enumerable.Range(1, 4).Select(queues => new ScaleWorkload(Queues: queues)),
         .. Enumerable.Range(1, 4).Select(order => new ScaleWorkload(RingOrder: order, Depth: 32 << order)),
         .. new[] { 16384, 65536, 262144, 1 << 20 }.Select(block => new ScaleWorkload(Block: block, Depth: 8)),
+        .. new[] { LinuxDefault, 1 << 20 }.Select(block => new ScaleWorkload(Block: block)),
+        .. new[] { 4096, LargestSmall, LinuxDefault, 1 << 20 }.Select(block => new ScaleWorkload(Block: block, Copies: true)),
+        new(Block: 1 << 20, Depth: 2, Copies: true),
     ];
 
-    public string Name => $"{Devices}dev-{Queues}q-order{RingOrder}-{Block / 1024}k-qd{Depth}";
+    public string Name => $"{Devices}dev-{Queues}q-order{RingOrder}-{Block / 1024}k-qd{Depth}{(Copies ? "-copy" : "")}";
+
+    /// <summary>Requests that a backend takes at once from each ring: of large ones no more than it has buffers for.</summary>
+    public int UnderWay => Block > LargestSmall ? Math.Min(Depth, new BackendOptions().MaxIndirectRequests) : Depth;
 
     public override string ToString() => Name;
 }

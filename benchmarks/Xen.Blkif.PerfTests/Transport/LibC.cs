@@ -36,6 +36,10 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "sched_getaffinity", SetLastError = true)]
     public static partial int GetAffinity(int thread, nuint length, ulong* processors);
 
+    /// <summary>Gives back what the allocator keeps for its next caller. Only glibc has it.</summary>
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    public static partial int Trim(nuint kept);
+
     /// <summary>The processor's time that a process took so far, with that of threads that have ended.</summary>
     // clock_getcpuclockid of a process: its number, inverted, above two bits for the kind of clock.
     public static TimeSpan ProcessorTimeOf(int process)

@@ -1,0 +1,45 @@
+using System.Text.Json;
+using Xen.Blkif.PerfTests.Compare;
+using Xen.Blkif.PerfTests.Scale;
+using Xen.Blkif.Tests.Targets;
+
+namespace Xen.Blkif.PerfTests.Tests.Scale;
+
+/// <summary>What <c>scale</c> says of memory, in a process of its own.</summary>
+internal sealed class FleetMemoryTests
+{
+    private const double MostIdleKib = 256, MostBusyKib = 4096;
+
+    [TestCase("1dev-1q-order0-1024k-qd8", 0)]
+    [TestCase("1dev-1q-order0-44k-qd32-copy", 32 * 44)]
+    [TestCase("1dev-1q-order0-128k-qd32-copy", 16 * 128)]
+    [TestCase("1dev-1q-order0-1024k-qd2-copy", 2 * 1024)]
+    public async Task A_backend_keeps_within_its_bounds_and_a_busy_one_has_the_data_of_its_requests(string workload, int dataKib)
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.PathOf("rows");
+        using var process = new ChildProcess("dotnet",
+            Path.Combine(AppContext.BaseDirectory, "Xen.Blkif.PerfTests.dll"), "scale", "--only", workload, "--seconds", "0.1", "--json", file);
+        await process.EndAsync();
+        JsonElement row = JsonDocument.Parse(await File.ReadAllTextAsync(file)).RootElement.EnumerateArray().Single();
+        Assert.That(row.GetProperty("backendIdleKib").GetDouble(), Is.GreaterThan(0).And.AtMost(MostIdleKib));
+        Assert.That(row.GetProperty("backendBusyKib").GetDouble(), Is.GreaterThan(dataKib).And.AtMost(MostBusyKib));
+    }
+
+    [Test]
+    public void A_disk_that_holds_has_every_request_under_way_until_it_is_released()
+    {
+        var disk = new HeldDisk(1 << 20);
+        using var pair = new Testing.QueuePair(disk);
+        disk.Hold();
+        for (int slot = 0; slot < 3; slot++)
+            pair.Frontend.Put(Protocol.BlkifOperation.Read, slot, 0, 4096);
+        pair.Run();
+        Assert.That(() => disk.WaitFor(3, TimeSpan.Zero), Throws.Nothing);
+        Assert.That(() => disk.WaitFor(4, TimeSpan.Zero), Throws.InvalidOperationException.With.Message.EqualTo("3 requests are under way, not 4."));
+        Assert.That(pair.Engine.InFlight, Is.EqualTo(3));
+        disk.Release();
+        pair.Run();
+        Assert.That(pair.Engine.InFlight, Is.Zero);
+    }
+}
