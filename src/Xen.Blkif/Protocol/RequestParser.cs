@@ -62,7 +62,7 @@ public static class RequestParser
         uint total = 0;
         Refusal refusal = ParseIndirectHeader(ref copy, limits, out request);
         if (refusal == Refusal.None)
-            refusal = CheckSegments(ref MemoryMarshal.GetReference(MemoryMarshal.AsBytes(segments)), segments.Length, limits, out total);
+            refusal = SegmentCheck.CheckMany(ref MemoryMarshal.GetReference(MemoryMarshal.AsBytes(segments)), segments.Length, limits, out total);
 
         return refusal == Refusal.None ? Finish(ref request, limits, request.Kind, copy.SectorNumber, total, segments.Length) : refusal;
     }
@@ -141,48 +141,8 @@ public static class RequestParser
         if (segments > BlkifLimits.MaxSegments)
             return Refusal.TooManySegments;
 
-        Refusal refusal = CheckSegments(ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset), segments, limits, out sectors);
+        Refusal refusal = SegmentCheck.Check(ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset), segments, limits, out sectors);
         return refusal == Refusal.None ? CheckRange(limits, copy.SectorNumber, sectors) : refusal;
-    }
-
-    /// <summary>Checks segments all at once, without a branch for each, and only where one is wrong looks which and why.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Refusal CheckSegments(ref byte segments, int count, RequestLimits limits, out uint total)
-    {
-        uint wrong = 0;
-        uint unaligned = limits.AlignmentMask;
-        uint sum = 0;
-        for (int i = 0; i < count; i++)
-        {
-            // As BlkifSegment lays them out: the sectors are the bytes behind the reference.
-            ushort sectors = Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref segments, (i * BlkifSegment.Length) + sizeof(uint)));
-            uint first = (byte)sectors;
-            uint last = (uint)sectors >> 8;
-            uint more = last - first; // wraps where they are the wrong way round
-
-            wrong |= ((last | more) & ~(BlkifLimits.SectorsPerPage - 1u)) | ((more + 1) & unaligned);
-            sum += more + 1;
-        }
-
-        total = sum;
-        return wrong == 0 ? Refusal.None : RefusalOf(ref segments, count, limits);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static Refusal RefusalOf(ref byte segments, int count, RequestLimits limits)
-    {
-        for (int i = 0; i < count; i++)
-        {
-            BlkifSegment segment = Unsafe.ReadUnaligned<BlkifSegment>(ref Unsafe.Add(ref segments, i * BlkifSegment.Length));
-            if (segment.LastSector >= BlkifLimits.SectorsPerPage)
-                return Refusal.SegmentOutsidePage;
-            if (segment.FirstSector > segment.LastSector)
-                return Refusal.SegmentReversed;
-            if (!limits.IsAligned(segment.LastSector - (uint)segment.FirstSector + 1))
-                return Refusal.Misaligned;
-        }
-
-        return Refusal.None;
     }
 
     private static Refusal ParseDiscard<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
