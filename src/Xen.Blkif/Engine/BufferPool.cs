@@ -62,10 +62,8 @@ internal sealed unsafe class BufferPool : IDisposable
     public void EndPromises()
     {
         _promised = 0;
-        if (_granted == _madeCount)
-            return;
-        _budget.GiveBack((_granted - _madeCount) * _length);
-        _granted = _madeCount;
+        if (_granted != _madeCount)
+            GiveBackGranted();
     }
 
     /// <summary>
@@ -114,17 +112,10 @@ internal sealed unsafe class BufferPool : IDisposable
     /// <param name="now">The time.</param>
     public void Tidy(long now)
     {
+        // Before every sleep, and nearly always in vain.
         EndPromises();
-        if (now - _since < Idleness.Ticks)
-            return;
-
-        int gone = Math.Max(0, Math.Min(_unneeded, _madeCount - _kept));
-        for (int i = 0; i < gone; i++)
-            GiveBack(_free[i]);
-        _freeCount -= gone;
-        Array.Copy(_free, gone, _free, 0, _freeCount);
-        _unneeded = _freeCount;
-        _since = now;
+        if (now - _since >= Idleness.Ticks)
+            GiveBackUnneeded(now);
     }
 
     /// <summary>How long it is until <see cref="Tidy"/> has something to do, in ticks of the clock; <see cref="long.MaxValue"/> for never.</summary>
@@ -151,6 +142,23 @@ internal sealed unsafe class BufferPool : IDisposable
         }
 
         return needed <= _made.Length;
+    }
+
+    private void GiveBackGranted()
+    {
+        _budget.GiveBack((_granted - _madeCount) * _length);
+        _granted = _madeCount;
+    }
+
+    private void GiveBackUnneeded(long now)
+    {
+        int gone = Math.Max(0, Math.Min(_unneeded, _madeCount - _kept));
+        for (int i = 0; i < gone; i++)
+            GiveBack(_free[i]);
+        _freeCount -= gone;
+        Array.Copy(_free, gone, _free, 0, _freeCount);
+        _unneeded = _freeCount;
+        _since = now;
     }
 
     private void GiveBack(nint start)

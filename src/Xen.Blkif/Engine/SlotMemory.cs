@@ -10,11 +10,14 @@ internal sealed unsafe class SlotMemory : IDisposable
 {
     private const int SlotLength = BlkifLimits.MaxSegments * XenPage.Size;
 
+    // Later than any time.
+    private const long Never = long.MaxValue;
+
     private readonly NativeBuffer _memory;
     private readonly long _keptLength;
 
-    // When a slot's room was last given out; 0 where none was since the pages were given back.
-    private long _lastUsed;
+    // When a slot's room was last given out; never, where none was since the pages were given back.
+    private long _lastUsed = Never;
 
     /// <param name="make">Makes memory of so many bytes.</param>
     /// <param name="slots">Requests that can be under way at once.</param>
@@ -41,16 +44,20 @@ internal sealed unsafe class SlotMemory : IDisposable
     /// <param name="now">The time.</param>
     public void Tidy(long now)
     {
-        if (TimeUntilUntidy(now) > 0)
-            return;
-        _memory.ReleasePages(_keptLength);
-        _lastUsed = 0;
+        if (now - _lastUsed >= Idleness.Ticks)
+            GiveBack();
     }
 
     /// <summary>How long it is until <see cref="Tidy"/> has something to do, in ticks of the clock; <see cref="long.MaxValue"/> for never.</summary>
     /// <param name="now">The time.</param>
     public long TimeUntilUntidy(long now) =>
-        _lastUsed != 0 && _keptLength < _memory.Length ? Math.Max(0, Idleness.Ticks - (now - _lastUsed)) : long.MaxValue;
+        _lastUsed != Never && _keptLength < _memory.Length ? Math.Max(0, Idleness.Ticks - (now - _lastUsed)) : long.MaxValue;
 
     public void Dispose() => _memory.Dispose();
+
+    private void GiveBack()
+    {
+        _memory.ReleasePages(_keptLength);
+        _lastUsed = Never;
+    }
 }
