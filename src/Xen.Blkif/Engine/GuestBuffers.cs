@@ -181,7 +181,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         slot->Rented = null;
     }
 
-    private static nint LengthOf(BlkifSegment segment) => (segment.LastSector + 1 - segment.FirstSector) * BlkifLimits.SectorSize;
+    private static nint LengthOf(BlkifSegment segment) => (nint)((segment.LastSector + 1u - segment.FirstSector) * BlkifLimits.SectorSize);
 
     // Compiled for each direction: a loop that asks for it with each piece is slower by a third.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -189,14 +189,15 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     {
         GrantCopySegment* piece = _batch.Add(slot, slot->SegmentCount);
         nint local = slot->Vectors[0].Address;
+        DomainId domain = _domain; // once: for all the compiler knows, what the loop writes could change it
         BlkifSegment* end = slot->Segments + slot->SegmentCount;
         for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++)
         {
             int offset = segment->FirstSector * BlkifLimits.SectorSize;
-            int length = (int)LengthOf(*segment);
+            nint length = LengthOf(*segment);
             *piece = intoGuest
-                ? GrantCopySegment.IntoGuest(local, _domain, segment->Reference, offset, length)
-                : GrantCopySegment.OutOfGuest(local, _domain, segment->Reference, offset, length);
+                ? GrantCopySegment.IntoGuest(local, domain, segment->Reference, offset, (int)length)
+                : GrantCopySegment.OutOfGuest(local, domain, segment->Reference, offset, (int)length);
             local += length;
         }
     }

@@ -90,6 +90,7 @@ public readonly struct GrantCopySegment : IEquatable<GrantCopySegment>
     private static ulong Pack(DomainId domain, GrantReference reference, int offset) =>
         reference.Value | ((ulong)(ushort)offset << 32) | ((ulong)domain.Value << 48);
 
+    // All but the length is a constant, where a piece is made.
     private static ulong Pack(int length, ushort flags, GrantStatus status) =>
-        (ushort)length | ((ulong)flags << FlagsShift) | ((ulong)(ushort)status << StatusShift);
+        (ushort)length | (((ulong)flags << FlagsShift) | ((ulong)(ushort)status << StatusShift));
 }
