@@ -16,9 +16,6 @@ public sealed record EngineSettings
     internal const int DefaultMaxPersistentGrants = 2112;
     internal static readonly TimeSpan DefaultPersistentGrantTimeout = TimeSpan.FromSeconds(60);
 
-    // 32 µs: about what it costs to be woken, and what QEMU looks for at most (poll-max-ns).
-    internal static readonly TimeSpan DefaultMaxPollTime = TimeSpan.FromTicks(32 * TimeSpan.TicksPerMillisecond / 1000);
-
     /// <summary>The layout that the frontend speaks.</summary>
     public required BlkifProtocol Protocol { get; init; }
 
@@ -67,8 +64,8 @@ public sealed record EngineSettings
     /// <summary>With persistent grants, how long a page stays mapped that no request uses; or infinite.</summary>
     public TimeSpan PersistentGrantTimeout { get; init; } = DefaultPersistentGrantTimeout;
 
-    /// <summary>How long the owner's thread may look for work before it sleeps; zero for not at all.</summary>
-    public TimeSpan MaxPollTime { get; init; } = DefaultMaxPollTime;
+    /// <summary>How long the owner's thread may look for work before it sleeps; zero for not at all, null for as long as a sleep costs.</summary>
+    public TimeSpan? MaxPollTime { get; init; }
 
     /// <summary>
     /// What becomes of a flush that fails. By default the guest is told: an engine that has no backend around it has nobody to close it.
@@ -101,7 +98,7 @@ public sealed record EngineSettings
         PersistentGrantTimeout == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(PersistentGrantTimeout.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary><see cref="MaxPollTime"/> in the unit of <see cref="Clock"/>. With one processor, who has work is kept from it by who looks for it.</summary>
-    internal long MaxPollTicks => Environment.ProcessorCount == 1 ? 0 : (long)(MaxPollTime.TotalSeconds * Stopwatch.Frequency);
+    internal long? MaxPollTicks => Environment.ProcessorCount == 1 ? 0 : (long?)(MaxPollTime?.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary>Makes memory for so many bytes of data, or throws an <see cref="OutOfMemoryException"/>.</summary>
     internal Func<long, NativeBuffer> MakeBuffer { get; init; } = length => new NativeBuffer(length);

@@ -61,7 +61,7 @@ internal sealed class EngineThread
     {
         bool reported = false;
         var storm = default(StormBackOff);
-        var polling = new PollingTime(_engine.MaxPollTicks);
+        var polling = default(PollingTime);
         while (true)
         {
             // The first pass comes without an event: requests may be older than the binding of the channel.
@@ -79,10 +79,14 @@ internal sealed class EngineThread
 
             bool mayLook = _engine.MayBePolled && !_engine.IsDraining;
             long idleSince = mayLook ? MonotonicClock.Now() : 0;
-            if (mayLook && polling.Ticks > 0 && FindsWork(idleSince + polling.Ticks))
+            if (mayLook && polling.Ticks > 0)
             {
-                polling.Found();
-                continue;
+                mayLook = TryLook(idleSince + polling.Ticks, out bool found);
+                if (found)
+                {
+                    polling.Found();
+                    continue;
+                }
             }
 
             if (!_engine.PrepareToSleep())
@@ -96,26 +100,23 @@ internal sealed class EngineThread
 
             if (mayLook)
             {
-                polling.Slept(MonotonicClock.Now() - idleSince);
+                polling.Slept(MonotonicClock.Now() - idleSince, _engine.MaxPollTicks);
                 _engine.IsPolled = polling.Ticks > 0;
             }
         }
     }
 
     /// <summary>Looks for work for a while. No event is asked for meanwhile: a guest need not send what nobody waits for.</summary>
-    private bool FindsWork(long until)
+    /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
+    private bool TryLook(long until, out bool found)
     {
+        found = false;
         try
         {
             if (Interlocked.Increment(ref _looking) > MostLooking)
                 return false;
-            while (!_engine.HasWork)
-            {
-                if (MonotonicClock.Now() >= until)
-                    return false;
+            while (!(found = _engine.HasWork) && MonotonicClock.Now() < until)
                 Thread.SpinWait(1); // for the other thread of the processor's core
-            }
-
             return true;
         }
         finally

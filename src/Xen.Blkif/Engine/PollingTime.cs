@@ -14,12 +14,8 @@ internal struct PollingTime
 
     private static readonly long Shortest = Stopwatch.Frequency / 250_000; // 4 µs
 
-    private readonly long _longest;
     private int _sleepsWithout;
     private int _sleepsLeft;
-
-    /// <param name="longest">The longest time, in ticks of the clock; 0 for never.</param>
-    public PollingTime(long longest) => _longest = longest;
 
     /// <summary>How long to look before the next sleep, in ticks of the clock; 0 for not at all.</summary>
     public long Ticks { get; private set; }
@@ -29,23 +25,21 @@ internal struct PollingTime
 
     /// <summary>The queue slept.</summary>
     /// <param name="ticks">How long it had no work, from when it began to look.</param>
-    public void Slept(long ticks)
+    /// <param name="longest">The longest time to look, in ticks of the clock; more than 0.</param>
+    public void Slept(long ticks, long longest)
     {
-        if (_longest == 0)
-            return;
-
         if (_sleepsLeft > 0)
         {
             _sleepsLeft--;
         }
-        else if (ticks > 2 * _longest)
+        else if (ticks > 2 * longest)
         {
             // As long again as the longest look, for the time that waking takes, is as if there had been work within it.
             Ticks = 0;
         }
-        else if (Ticks < _longest)
+        else if (Ticks < longest)
         {
-            Ticks = Math.Min(Math.Max(Shortest, 2 * Ticks), _longest);
+            Ticks = Math.Min(Math.Max(Shortest, 2 * Ticks), longest);
         }
         else
         {

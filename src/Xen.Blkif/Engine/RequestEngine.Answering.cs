@@ -43,9 +43,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         }
 
         if (isAwaited)
-        {
-            Statistics.Notifications++;
-            _channel.Notify();
-        }
+            Notify(_channel, _clock);
     }
 }

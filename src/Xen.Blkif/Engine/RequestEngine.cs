@@ -1,3 +1,4 @@
+using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
 
@@ -14,7 +15,7 @@ public abstract class RequestEngine : IDisposable
     private protected RequestEngine(EngineSettings settings)
     {
         Limits = settings.Limits;
-        MaxPollTicks = settings.MaxPollTicks;
+        _maxPollTicks = settings.MaxPollTicks;
     }
 
     /// <summary>What the engine did so far. Any thread may read it.</summary>
@@ -47,6 +48,8 @@ public abstract class RequestEngine : IDisposable
     /// <summary>Whether a flush failed for good: it is never answered, no request is taken any more, what was under way is still answered.</summary>
     public abstract bool HasLostFlush { get; }
 
+    private readonly long? _maxPollTicks;
+    private SleepCost _sleepCost;
     private RequestLimits _limits = null!;
     private volatile bool _draining;
 
@@ -66,7 +69,7 @@ public abstract class RequestEngine : IDisposable
     public abstract bool PrepareToSleep();
 
     /// <summary>How long its owner may look for work before it sleeps, in ticks of the clock.</summary>
-    internal long MaxPollTicks { get; }
+    internal long MaxPollTicks => _maxPollTicks ?? _sleepCost.Ticks;
 
     /// <summary>
     /// Whether its owner may look for work now. With more than one request under way, results come so often, and together, that a sleep between them
@@ -85,6 +88,22 @@ public abstract class RequestEngine : IDisposable
 
     /// <summary>Has no other queue of the device wait for this one any more. For an engine whose thread has ended with requests under way.</summary>
     internal abstract void LeaveDevice();
+
+    /// <summary>Notifies the guest, and learns from that what a sleep costs.</summary>
+    /// <param name="channel">The ring's event channel.</param>
+    /// <param name="clock">The time.</param>
+    private protected void Notify(IEventChannel channel, Func<long> clock)
+    {
+        if (!SleepCost.IsSample(++Statistics.Notifications))
+        {
+            channel.Notify();
+            return;
+        }
+
+        long before = clock();
+        channel.Notify();
+        _sleepCost.Note(clock() - before);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

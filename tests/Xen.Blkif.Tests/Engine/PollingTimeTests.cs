@@ -11,16 +11,16 @@ internal sealed class PollingTimeTests
 
     [Test]
     public void A_queue_does_not_look_before_it_knows_that_it_would_have_helped() =>
-        Assert.That(new PollingTime(Longest).Ticks, Is.Zero);
+        Assert.That(default(PollingTime).Ticks, Is.Zero);
 
     [Test]
     public void Short_sleeps_make_it_look_longer_and_longer_up_to_the_longest_time()
     {
-        var polling = new PollingTime(Longest);
+        var polling = default(PollingTime);
         long[] ticks = new long[5];
         for (int i = 0; i < ticks.Length - 1; i++)
         {
-            polling.Slept(20 * Microsecond);
+            polling.Slept(20 * Microsecond, Longest);
             ticks[i] = polling.Ticks / Microsecond;
         }
 
@@ -31,7 +31,7 @@ internal sealed class PollingTimeTests
     public void A_long_sleep_ends_it_so_that_an_idle_device_costs_nothing()
     {
         PollingTime polling = Grown();
-        polling.Slept(1000 * Microsecond);
+        polling.Slept(1000 * Microsecond, Longest);
         Assert.That(polling.Ticks, Is.Zero);
     }
 
@@ -42,13 +42,13 @@ internal sealed class PollingTimeTests
         var pauses = new List<int>();
         for (int i = 0; i < 9; i++)
         {
-            polling.Slept(50 * Microsecond);
+            polling.Slept(50 * Microsecond, Longest);
             int sleeps = 0;
             for (; polling.Ticks == 0; sleeps++)
-                polling.Slept(50 * Microsecond);
+                polling.Slept(50 * Microsecond, Longest);
             pauses.Add(sleeps - 1);
             for (; polling.Ticks < Longest; sleeps++)
-                polling.Slept(50 * Microsecond);
+                polling.Slept(50 * Microsecond, Longest);
         }
 
         Assert.That(pauses, Is.EqualTo(new[] { 1, 2, 4, 8, 16, 32, 64, 64, 64 }));
@@ -59,31 +59,22 @@ internal sealed class PollingTimeTests
     {
         PollingTime polling = Grown();
         for (int i = 0; i < 100; i++)
-            polling.Slept(50 * Microsecond);
+            polling.Slept(50 * Microsecond, Longest);
         while (polling.Ticks < Longest)
-            polling.Slept(50 * Microsecond);
+            polling.Slept(50 * Microsecond, Longest);
         polling.Found();
 
-        polling.Slept(50 * Microsecond);
-        polling.Slept(50 * Microsecond);
-        polling.Slept(50 * Microsecond);
+        polling.Slept(50 * Microsecond, Longest);
+        polling.Slept(50 * Microsecond, Longest);
+        polling.Slept(50 * Microsecond, Longest);
         Assert.That(polling.Ticks, Is.Positive, "one sleep without, then it begins again");
-    }
-
-    [Test]
-    public void Without_a_longest_time_it_never_looks()
-    {
-        var polling = new PollingTime(0);
-        for (int i = 0; i < 10; i++)
-            polling.Slept(0);
-        Assert.That(polling.Ticks, Is.Zero);
     }
 
     private static PollingTime Grown()
     {
-        var polling = new PollingTime(Longest);
+        var polling = default(PollingTime);
         while (polling.Ticks < Longest)
-            polling.Slept(20 * Microsecond);
+            polling.Slept(20 * Microsecond, Longest);
         return polling;
     }
 }

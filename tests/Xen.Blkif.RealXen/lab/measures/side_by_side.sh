@@ -24,7 +24,8 @@ IFS='|' read -ra variants <<<"$VARIANTS"
 letters=(d e f g h i j k)
 for i in "${!variants[@]}"; do
     disk=xvd${letters[i]}
-    attach g "$disk" /dev/ram0 ${variants[i]}
+    mknod "/dev/$disk" b 1 0 # the RAM disk by another name, for a process locks what it serves
+    attach g "$disk" "/dev/$disk" ${variants[i]}
     backends+=" ours$i:$disk"
 done
 go g
