@@ -8,6 +8,9 @@ internal static class ScaleMeasurement
 {
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.3);
 
+    // A device that was busy gives memory back within two seconds, and does nothing any more after that.
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
+
     /// <summary>Measures, in a process that has done nothing else.</summary>
     /// <param name="workload">The devices.</param>
     /// <param name="time">How long idle, and how long busy.</param>
@@ -24,7 +27,7 @@ internal static class ScaleMeasurement
         var load = new FleetLoad(fleet, workload);
         load.Run(WarmUp);
 
-        await Task.Delay(WarmUp);
+        await Task.Delay(Rest);
         TimeSpan processor = LibC.ProcessorTimeOf(Environment.ProcessId);
         await Task.Delay(time);
         double idlePercent = 100 * (LibC.ProcessorTimeOf(Environment.ProcessId) - processor) / time;
