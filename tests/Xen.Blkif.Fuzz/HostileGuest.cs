@@ -15,8 +15,7 @@ internal sealed class HostileGuest
     private HostileRing[] _rings = [];
     private int _chosen;
     private bool _misled;
-    private bool _tellsStates;
-    private int _burialsBefore;
+    private int? _processesWhenClosed;
 
     public HostileGuest(SimulatedXen xen, SimulatedGuest guest, Setting setting, Toolstack toolstack, Findings findings)
     {
@@ -91,8 +90,8 @@ internal sealed class HostileGuest
     public void Offer(int queues)
     {
         _rings = [.. Enumerable.Range(0, queues).Select(ring => new HostileRing(Guest, Setting, _ledgers[ring]))];
-        _misled = _tellsStates = false;
-        _burialsBefore = Toolstack.Burials;
+        _misled = false;
+        _processesWhenClosed = null;
         Write("ring-page-order", Number(Setting.RingPageOrder));
         if (queues > 1)
             Write("multi-queue-num-queues", Number(queues));
@@ -135,7 +134,7 @@ internal sealed class HostileGuest
     {
         // A ring that its guest has declared closed is not taken back from a process that was killed. To one that opens it once more, it is a
         // ring without history, in which some responses lie where there were requests.
-        if (_tellsStates && Toolstack.Burials != _burialsBefore)
+        if (_processesWhenClosed is { } processes && Toolstack.Processes != processes)
             Spoil();
         foreach (HostileRing ring in _rings)
             ring.TakeResponses(Findings);
@@ -174,7 +173,8 @@ internal sealed class HostileGuest
     public void Tell(string state)
     {
         IsOwedAnswers = false;
-        _tellsStates = true;
+        if (state is not ("2" or "3" or "4" or "5" or "7" or "8"))
+            _processesWhenClosed ??= Toolstack.Processes;
         Write("state", state);
     }
 

@@ -21,8 +21,8 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
     /// <summary>Whether the hypervisor does what it is asked, and the disk has had its full size since the guest connected.</summary>
     public bool IsSound => !_isResized && !_isFailing;
 
-    /// <summary>Processes that were killed and buried so far.</summary>
-    public int Burials { get; private set; }
+    /// <summary>Processes that have served the disk so far, with the present one.</summary>
+    public int Processes { get; private set; }
 
     public string? BackendState => xen.Store.Read($"{_path}/state");
 
@@ -52,6 +52,7 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
             LoggerFactory = logs,
         };
         logs.Allow();
+        Processes++;
         _process = new ServingProcess(xen, guest, target, options, findings);
         _ = _process.Device;
         if (_deaths.TryDequeue(out int call))
@@ -124,7 +125,6 @@ internal sealed class Toolstack(SimulatedXen xen, SimulatedGuest guest, Suspicio
     {
         _process!.Bury(target);
         _isBuried = true;
-        Burials++;
     }
 
     /// <summary>Attaches the disk anew where it has ended.</summary>

@@ -30,6 +30,11 @@ internal static class Program
         {
             rounds, seconds, workloads, blkfront, options, json,
         };
+        options.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 8)
+                result.AddError("--attach-options can be given up to eight times.");
+        });
         compare.SetAction((parsed, _) => Comparison.RunAsync(
             new Dictionary<string, string>(StringComparer.Ordinal)
             {

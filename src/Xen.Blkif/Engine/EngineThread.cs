@@ -81,7 +81,7 @@ internal sealed class EngineThread
             long idleSince = mayLook ? MonotonicClock.Now() : 0;
             if (mayLook && polling.Ticks > 0)
             {
-                mayLook = TryLook(idleSince + polling.Ticks, out bool found);
+                mayLook = TryLook(idleSince + Math.Min(polling.Ticks, _engine.MaxPollTicks), out bool found);
                 if (found)
                 {
                     polling.Found();
@@ -107,6 +107,8 @@ internal sealed class EngineThread
     }
 
     /// <summary>Looks for work for a while. No event is asked for meanwhile: a guest need not send what nobody waits for.</summary>
+    /// <param name="until">When to give up, by the clock.</param>
+    /// <param name="found">Whether there is work.</param>
     /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
     private bool TryLook(long until, out bool found)
     {

@@ -228,8 +228,8 @@ internal sealed unsafe class PersistentGrants : IDisposable
     private struct Entry
     {
         public GrantReference Reference;
+        public int Uses; // here, where it fills a gap
         public nint Address;
-        public int Uses;
         public long LastUsed;
         public int Link;
         public int Older;

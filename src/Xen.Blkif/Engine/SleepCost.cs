@@ -25,10 +25,14 @@ internal struct SleepCost
     public readonly long Ticks => Math.Min(Math.Max(Least, CallsOfSleep * _call), Most);
 
     /// <summary>Whether a notification is one of those that are measured.</summary>
-    /// <param name="number">Which it is, from 1.</param>
-    public static bool IsSample(long number) => number % Between == 1;
+    /// <param name="number">Which it is, from 1. The first ones of a process take long for other reasons.</param>
+    public static bool IsSample(long number) => number % Between == 0;
 
     /// <summary>A notification was measured.</summary>
-    /// <param name="ticks">How long it took. One that was interrupted is no more than twice what it was before.</param>
-    public void Note(long ticks) => _call = _call == 0 ? ticks : _call + ((Math.Min(ticks, 2 * _call) - _call) / 4);
+    /// <param name="ticks">How long it took. One that was interrupted counts as what makes the time longest, or twice what it was before.</param>
+    public void Note(long ticks)
+    {
+        ticks = Math.Min(ticks, Most / CallsOfSleep);
+        _call = _call == 0 ? ticks : _call + ((Math.Min(ticks, 2 * _call) - _call) / 4);
+    }
 }

@@ -5,18 +5,17 @@ using Xen.Blkif.Tests.Targets;
 
 namespace Xen.Blkif.PerfTests.Tests.Transport;
 
-internal sealed unsafe class ClientMemoryTests
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+internal sealed unsafe class ClientMemoryTests : IDisposable
 {
     private const int Pages = 4;
 
-    private TemporaryFolder _folder = null!;
-    private SafeFileHandle _file = null!;
-    private ClientMemory _memory = null!;
+    private readonly TemporaryFolder _folder = new();
+    private readonly SafeFileHandle _file;
+    private readonly ClientMemory _memory;
 
-    [SetUp]
-    public void Map()
+    public ClientMemoryTests()
     {
-        _folder = new TemporaryFolder();
         byte[] content = new byte[Pages * XenPage.Size];
         new Random(1).NextBytes(content);
         File.WriteAllBytes(_folder.PathOf("memory"), content);
@@ -24,8 +23,7 @@ internal sealed unsafe class ClientMemoryTests
         _memory = new ClientMemory(_file, content.Length);
     }
 
-    [TearDown]
-    public void Unmap()
+    public void Dispose()
     {
         _memory.Dispose();
         _file.Dispose();

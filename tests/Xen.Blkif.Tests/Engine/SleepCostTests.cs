@@ -30,7 +30,7 @@ internal sealed class SleepCostTests
         Assert.That(cost.Ticks, Is.EqualTo(800 * Microsecond));
         for (int i = 0; i < 100; i++)
             cost.Note(Stopwatch.Frequency);
-        Assert.That(cost.Ticks, Is.EqualTo(1000 * Microsecond));
+        Assert.That(cost.Ticks, Is.EqualTo(1000 * Microsecond).Within(Microsecond));
     }
 
     [Test]
@@ -46,8 +46,8 @@ internal sealed class SleepCostTests
     }
 
     [Test]
-    public void The_first_notification_is_measured_and_then_one_of_64() =>
-        Assert.That(Enumerable.Range(1, 200).Where(number => SleepCost.IsSample(number)), Is.EqualTo(new[] { 1, 65, 129, 193 }));
+    public void One_notification_of_64_is_measured() =>
+        Assert.That(Enumerable.Range(1, 200).Where(number => SleepCost.IsSample(number)), Is.EqualTo(new[] { 64, 128, 192 }));
 
     [Test]
     public void A_queue_whose_notifications_take_long_looks_for_longer_unless_it_was_told_how_long()
@@ -59,16 +59,22 @@ internal sealed class SleepCostTests
         using var learning = PairWith(null);
         using var told = PairWith(TimeSpan.FromMilliseconds(0.005));
         using var never = PairWith(TimeSpan.Zero);
-        Assert.That(new[] { learning, told, never }.Select(AfterOneRead), Is.EqualTo(new[] { 800 * Microsecond, 5 * Microsecond, 0 }));
+        Assert.That(new[] { learning, told, never }.Select(AfterManyReads), Is.EqualTo(new[] { 800 * Microsecond, 5 * Microsecond, 0 }));
 
         QueuePair PairWith(TimeSpan? most) => new(
             new MemoryTarget(1 << 20), configure: settings => settings with { MaxPollTime = most, Clock = () => now += 100 * Microsecond });
 
-        static long AfterOneRead(QueuePair pair)
+        static long AfterManyReads(QueuePair pair)
         {
-            pair.Frontend.Put(BlkifOperation.Read, 0, 0, 4096);
-            pair.Run();
-            Assert.That(pair.Engine.Statistics.Notifications, Is.EqualTo(1));
+            for (int i = 0; i < 64; i++)
+            {
+                pair.Frontend.Put(BlkifOperation.Read, 0, 0, 4096);
+                pair.Run();
+                Assert.That(pair.Frontend.TryTake(out _), Is.True);
+                Assert.That(pair.Frontend.Wait(0), Is.False, "nothing more, and the next one is to be told of");
+            }
+
+            Assert.That(pair.Engine.Statistics.Notifications, Is.EqualTo(64));
             return pair.Engine.MaxPollTicks;
         }
     }
