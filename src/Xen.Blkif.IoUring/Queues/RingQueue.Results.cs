@@ -1,5 +1,6 @@
 using Xen.Blkif.IoUring.Kernel;
 using Xen.Blkif.Targets;
+using Xen.Blkif.Targets.Files;
 
 namespace Xen.Blkif.IoUring.Queues;
 
@@ -51,7 +52,7 @@ internal sealed partial class RingQueue
         if (result > left)
             Fail(index, ref slot, $"the kernel says that it transferred {result} bytes of {left}.");
         else if (slot.Io.Kind == BlockIoKind.Flush && _io.HasLostWrites)
-            Fail(index, ref slot, "another flush failed meanwhile, so that writes may be lost; open the image anew."); // the system told that one
+            Fail(index, ref slot, FileIo.AnotherFlushFailed);
         else if (result == left)
             Arrive(index, ref slot, BlockStatus.Okay);
         else if (result == 0)

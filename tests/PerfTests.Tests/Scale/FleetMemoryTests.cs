@@ -25,21 +25,4 @@ internal sealed class FleetMemoryTests
         Assert.That(row.GetProperty("backendIdleKib").GetDouble(), Is.GreaterThan(0).And.AtMost(MostIdleKib));
         Assert.That(row.GetProperty("backendBusyKib").GetDouble(), Is.GreaterThan(dataKib).And.AtMost(MostBusyKib));
     }
-
-    [Test]
-    public void A_disk_that_holds_has_every_request_under_way_until_it_is_released()
-    {
-        var disk = new HeldDisk(1 << 20);
-        using var pair = new Testing.QueuePair(disk);
-        disk.Hold();
-        for (int slot = 0; slot < 3; slot++)
-            pair.Frontend.Put(Protocol.BlkifOperation.Read, slot, 0, 4096);
-        pair.Run();
-        Assert.That(() => disk.WaitFor(3, TimeSpan.Zero), Throws.Nothing);
-        Assert.That(() => disk.WaitFor(4, TimeSpan.Zero), Throws.InvalidOperationException.With.Message.EqualTo("3 requests are under way, not 4."));
-        Assert.That(pair.Engine.InFlight, Is.EqualTo(3));
-        disk.Release();
-        pair.Run();
-        Assert.That(pair.Engine.InFlight, Is.Zero);
-    }
 }

@@ -60,6 +60,7 @@ internal sealed class SleepCostTests
         using var told = PairWith(TimeSpan.FromMilliseconds(0.005));
         using var never = PairWith(TimeSpan.Zero);
         Assert.That(new[] { learning, told, never }.Select(AfterManyReads), Is.EqualTo(new[] { 800 * Microsecond, 5 * Microsecond, 0 }));
+        Assert.That(new[] { learning, told, never }.Select(pair => pair.Engine.MayBePolled), Is.EqualTo(new[] { true, true, false }));
 
         QueuePair PairWith(TimeSpan? most) => new(
             new MemoryTarget(1 << 20), configure: settings => settings with { MaxPollTime = most, Clock = () => now += 100 * Microsecond });

@@ -6,6 +6,9 @@ namespace Xen.Blkif.Targets.Files;
 /// <summary>Does one request to a file, from start to end, on the calling thread. Any number of threads at once.</summary>
 internal sealed partial class FileIo(string path, PositionalFile file, ILogger logger)
 {
+    /// <summary>Why a flush that the system has nothing against fails all the same: it told another one, under way at the same time, of lost writes.</summary>
+    public const string AnotherFlushFailed = "another flush failed meanwhile, so that writes may be lost; open the image anew.";
+
     private readonly LogBudget _budget = new();
 
     // The system tells of writes that it could not bring to the storage once, and has forgotten them by the next flush.
@@ -79,9 +82,8 @@ internal sealed partial class FileIo(string path, PositionalFile file, ILogger l
             throw;
         }
 
-        // The system has told another flush, which was under way at the same time, of the writes that this one was for.
         if (HasLostWrites)
-            throw new IOException("another flush failed meanwhile, so that writes may be lost; open the image anew.");
+            throw new IOException(AnotherFlushFailed);
     }
 
     // A guest whose disk is full or cut short can fail as many requests as it likes.
