@@ -127,6 +127,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     }
 
     /// <summary>Notes that the data of a request that is copied is to come out of the guest with the next <see cref="Copy"/>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public void GatherFetch(RequestSlot* slot) => Gather(slot, intoGuest: false);
 
     /// <summary>Notes that the data of a request that is copied is to go into the guest with the next <see cref="Copy"/>.</summary>
@@ -191,16 +192,26 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         nint local = slot->Vectors[0].Address;
         DomainId domain = _domain; // once: for all the compiler knows, what the loop writes could change it
         BlkifSegment* end = slot->Segments + slot->SegmentCount;
+        if (slot->Length == (long)slot->SegmentCount * XenPage.Size)
+        {
+            // No segment has more than a page: then each has a whole one.
+            for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++, local += XenPage.Size)
+                *piece = PieceOf(local, domain, *segment, 0, XenPage.Size, intoGuest);
+            return;
+        }
+
         for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++)
         {
-            int offset = segment->FirstSector * BlkifLimits.SectorSize;
             nint length = LengthOf(*segment);
-            *piece = intoGuest
-                ? GrantCopySegment.IntoGuest(local, domain, segment->Reference, offset, (int)length)
-                : GrantCopySegment.OutOfGuest(local, domain, segment->Reference, offset, (int)length);
+            *piece = PieceOf(local, domain, *segment, segment->FirstSector * BlkifLimits.SectorSize, (int)length, intoGuest);
             local += length;
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static GrantCopySegment PieceOf(nint local, DomainId domain, BlkifSegment segment, int offset, int length, bool intoGuest) => intoGuest
+        ? GrantCopySegment.IntoGuest(local, domain, segment.Reference, offset, length)
+        : GrantCopySegment.OutOfGuest(local, domain, segment.Reference, offset, length);
 
     private void GiveBuffer(int index, RequestSlot* slot)
     {

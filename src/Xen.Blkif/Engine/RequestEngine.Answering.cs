@@ -9,15 +9,17 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <summary>Answers what is done: the guest's pages let go of, every response put, then shown at once, with one notification at most.</summary>
     private void Respond()
     {
-        if (_finishedCount == 0)
+        int count = _finished.Count;
+        if (count == 0)
             return;
 
         long now = _time = _clock();
         RequestPool<TRequest> pool = _pool;
         BackRing<TRequest, TResponse> ring = _ring;
         QueueStatistics statistics = Statistics;
-        foreach (int index in _finished.AsSpan(0, _finishedCount))
+        for (int i = 0; i < count; i++)
         {
+            int index = _finished[i];
             RequestSlot* slot = pool.Slot(index);
             _guest.Release(slot, now);
             uint at = ring.NextResponse;
@@ -38,7 +40,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         bool isAwaited = _ring.IsAwaited(before);
         if (_journal is not null)
         {
-            for (int i = 0; i < _finishedCount; i++)
+            for (int i = 0; i < count; i++)
                 _journal.Release(_finished[i]);
         }
 

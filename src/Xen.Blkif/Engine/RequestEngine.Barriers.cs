@@ -23,8 +23,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     private void LeaveGate()
     {
+        if (_gate is null)
+            return;
         int waiting = _barrier != None && !_barrierBegun ? 1 : 0;
-        if (_gate is not null && _pool.Rented == waiting)
+        if (_pool.Rented == waiting)
             _gate.BeIdle();
     }
 
@@ -37,8 +39,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <summary>Begins the barrier when all that came before it is done.</summary>
     private void StartBarrier()
     {
-        bool isAlone = _pool.Rented - _finishedCount == 1;
-        if (_barrier == None || _barrierBegun || !isAlone || (_gate is not null && !_gate.TryClose()))
+        if (_barrier == None || _barrierBegun)
+            return;
+        bool isAlone = _pool.Rented - _finished.Count == 1;
+        if (!isAlone || (_gate is not null && !_gate.TryClose()))
             return;
 
         _barrierBegun = true;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Rings;
@@ -36,10 +37,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly long _maxDiscard;
 
     // The requests of this pass, by slot: taken and to be started; done and to be answered.
-    private readonly int[] _taken;
-    private readonly int[] _finished;
-    private int _takenCount;
-    private int _finishedCount;
+    private SlotList _taken;
+    private SlotList _finished;
 
     // Events and wake-ups were asked for, and the fence after that is passed; and whether events were, for there is room for requests.
     private bool _isToBeWoken;
@@ -60,7 +59,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _journal = settings.Journal;
         if (_journal is not null)
             slots = Inherit(_journal, slots);
-        _pool = new RequestPool<TRequest>(slots);
+        _pool = new RequestPool<TRequest>(slots, lists: 2);
+        _taken = _pool.List(0);
+        _finished = _pool.List(1);
         foreach (int index in _inherited)
             _pool.RentAt(index);
         int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(Math.Max(settings.MaxIndirectRequests, _inherited.Length), slots) : slots;
@@ -79,8 +80,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _flushFailure = settings.FlushFailure;
         _heldFlushes = new int[slots];
         _gate = settings.Barriers?.Join(_channel.Wake);
-        _taken = new int[slots];
-        _finished = new int[slots];
     }
 
     /// <inheritdoc/>
@@ -117,20 +116,24 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         return done;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool Pass()
     {
-        _takenCount = 0;
-        _finishedCount = 0;
+        _taken.Clear();
+        _finished.Clear();
 
         Reap();
         RetryFlushes();
-        int inFlight = _pool.Rented - _finishedCount;
         Take(Limits);
-        _guest.Copy();
-        Start(inFlight);
-        Reap();
+        if (_taken.Count > 0)
+        {
+            _guest.Copy();
+            Start();
+            Reap();
+        }
+
         StartBarrier();
-        if (_takenCount == 0 && _finishedCount == 0)
+        if (_taken.Count == 0 && _finished.Count == 0)
         {
             Tidy();
             return false;

@@ -23,16 +23,18 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// so that the groups grow with the load (the rule that QEMU's block devices have).
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void Start(int inFlight)
+    private void Start()
     {
-        bool plug = inFlight > PlugThreshold && _takenCount > 0;
+        int inFlight = _pool.Rented - _taken.Count - _finished.Count;
+        bool plug = inFlight > PlugThreshold;
         if (plug)
             _target.Plug();
 
         int held = 0;
         RequestPool<TRequest> pool = _pool;
-        foreach (int index in _taken.AsSpan(0, _takenCount))
+        for (int i = 0; i < _taken.Count; i++)
         {
+            int index = _taken[i];
             if (plug && held++ == inFlight)
             {
                 _target.Unplug();
@@ -191,6 +193,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void Answer(int index)
     {
         EndBarrier(index);
-        _finished[_finishedCount++] = index;
+        _finished.Add(index);
     }
 }

@@ -57,9 +57,15 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return false;
         }
 
-        Keep(index, slot, copy->SegmentCount);
+        Prepare(slot, copy->SegmentCount);
         Describe(slot, (BlockRequestKind)copy->Operation, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), copy->SectorNumber, sectors);
         AttachData(index, slot);
+
+        // A read that needs nothing from the guest first, and overtakes nobody, is done on the spot where that can be.
+        if (_isInline && copy->Operation == (byte)BlkifOperation.Read && _taken.Count == 0 && slot->Status == BlkifStatus.Okay)
+            Transfer(index, slot);
+        else
+            _taken.Add(index);
         return false;
     }
 
@@ -73,7 +79,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return false;
         }
 
-        Keep(index, slot, request.SegmentCount);
+        Prepare(slot, request.SegmentCount);
+        _taken.Add(index);
         if (request.AwaitsSegments)
             _guest.GatherSegments(slot, copy->IndirectReference);
         else
@@ -85,7 +92,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void TakeSegments(RequestLimits limits)
     {
         _guest.Copy();
-        for (int i = 0; i < _takenCount; i++)
+        for (int i = 0; i < _taken.Count; i++)
         {
             RequestSlot* slot = _pool.Slot(_taken[i]);
             if (slot->Rented == null || slot->Status != BlkifStatus.Okay)
@@ -116,12 +123,11 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     /// <summary>Has a request that passed the checks, so far, started with the others of this pass.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Keep(int index, RequestSlot* slot, int segmentCount)
+    private static void Prepare(RequestSlot* slot, int segmentCount)
     {
         slot->Refusal = Refusal.None;
         slot->Status = BlkifStatus.Okay;
         slot->SegmentCount = segmentCount;
-        _taken[_takenCount++] = index;
     }
 
     /// <summary>Says what is to be done, without data yet, and overwrites what the slot's last request has left.</summary>
@@ -147,7 +153,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     private void Refuse(int index, RequestSlot* slot, TRequest* copy, Refusal refusal)
     {
         Mark(slot, copy, refusal);
-        _finished[_finishedCount++] = index;
+        _finished.Add(index);
     }
 
     private void Mark(RequestSlot* slot, TRequest* copy, Refusal refusal)

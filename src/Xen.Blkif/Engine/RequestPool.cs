@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Xen.Blkif.Memory;
 
 namespace Xen.Blkif.Engine;
@@ -12,52 +11,47 @@ internal sealed unsafe class RequestPool<TRequest> : IDisposable
     private readonly NativeBuffer _slotMemory;
     private readonly TRequest* _copies;
     private readonly RequestSlot* _slots;
+    private readonly int* _lists;
+    private readonly int _capacity;
 
     // A stack: what was used last is still in the cache.
-    private readonly int[] _free;
-    private int _freeCount;
+    private SlotList _free;
 
-    public RequestPool(int capacity)
+    /// <param name="capacity">Slots.</param>
+    /// <param name="lists">Lists that <see cref="List"/> is asked for.</param>
+    public RequestPool(int capacity, int lists)
     {
+        _capacity = capacity;
         _copyMemory = new NativeBuffer((long)capacity * sizeof(TRequest));
-        _slotMemory = new NativeBuffer((long)capacity * sizeof(RequestSlot));
+        _slotMemory = new NativeBuffer(capacity * (sizeof(RequestSlot) + ((lists + 1L) * sizeof(int))));
         _copies = (TRequest*)_copyMemory.Start;
         _slots = (RequestSlot*)_slotMemory.Start;
-        _free = new int[capacity];
-        for (int i = 0; i < capacity; i++)
-            _free[i] = capacity - 1 - i;
-        _freeCount = capacity;
+        _lists = (int*)(_slots + capacity);
+        _free = List(lists);
+        for (int i = capacity - 1; i >= 0; i--)
+            _free.Add(i);
     }
 
     /// <summary>Slots in use.</summary>
-    public int Rented => _free.Length - _freeCount;
+    public int Rented => _capacity - _free.Count;
 
-    public bool IsExhausted => _freeCount == 0;
+    public bool IsExhausted => _free.Count == 0;
 
     // SAFETY: every index came from the freelist, which holds each number below the capacity once.
     public RequestSlot* Slot(int index) => _slots + index;
 
     public TRequest* Copy(int index) => _copies + index;
 
-    public int Rent()
-    {
-        Debug.Assert(_freeCount > 0, "Ask IsExhausted first.");
-        return _free[--_freeCount];
-    }
+    /// <summary>An empty list with room for all slots, which goes with this.</summary>
+    /// <param name="number">Which of those that this was made for, from 0.</param>
+    public SlotList List(int number) => new(_lists + ((long)number * _capacity));
+
+    public int Rent() => _free.TakeLast();
 
     /// <summary>Takes a slot that is chosen by its number. Looks at all of them: not for the path of requests.</summary>
-    public void RentAt(int index)
-    {
-        int at = Array.IndexOf(_free, index, 0, _freeCount);
-        Debug.Assert(at >= 0, "A slot is taken once.");
-        _free[at] = _free[--_freeCount];
-    }
+    public void RentAt(int index) => _free.Take(index);
 
-    public void Return(int index)
-    {
-        Debug.Assert(Array.IndexOf(_free, index, 0, _freeCount) < 0, "A slot is returned once.");
-        _free[_freeCount++] = index;
-    }
+    public void Return(int index) => _free.Add(index);
 
     public void Dispose()
     {

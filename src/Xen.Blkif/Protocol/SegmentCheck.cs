@@ -15,6 +15,9 @@ internal static class SegmentCheck
 {
     private const uint OutsidePage = ~(BlkifLimits.SectorsPerPage - 1u);
 
+    // Sectors 0 to 7.
+    private const uint WholePage = (BlkifLimits.SectorsPerPage - 1u) << 8;
+
     /// <summary>Checks the segments that a request carries in itself.</summary>
     /// <param name="segments">The first of them, as <see cref="BlkifSegment"/> lays them out.</param>
     /// <param name="count">How many, from 1.</param>
@@ -23,8 +26,16 @@ internal static class SegmentCheck
     /// <returns><see cref="Refusal.None"/>, or what is wrong with the first that is wrong.</returns>
     // One by one: they were stored a moment ago, in parts that a processor cannot bring together for a load of several without waiting.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Refusal Check(ref byte segments, int count, RequestLimits limits, out uint sectors) =>
-        AreRight(ref segments, count, limits.AlignmentMask, out sectors) ? Refusal.None : RefusalOf(ref segments, count, limits);
+    public static Refusal Check(ref byte segments, int count, RequestLimits limits, out uint sectors)
+    {
+        if (AreWholePages(ref segments, count))
+        {
+            sectors = (uint)count * BlkifLimits.SectorsPerPage;
+            return Refusal.None;
+        }
+
+        return AreRight(ref segments, count, limits.AlignmentMask, out sectors) ? Refusal.None : RefusalOf(ref segments, count, limits);
+    }
 
     /// <summary>The same for the segments of an indirect request, which may be many.</summary>
     public static Refusal CheckMany(ref byte segments, int count, RequestLimits limits, out uint sectors)
@@ -36,16 +47,26 @@ internal static class SegmentCheck
         return Check(ref segments, count, limits, out sectors);
     }
 
+    // What nearly all are. A page has whole blocks of any size that a disk can have.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool AreWholePages(ref byte segments, int count)
+    {
+        uint other = 0;
+        ref byte end = ref Unsafe.Add(ref segments, count * BlkifSegment.Length);
+        for (ref byte segment = ref segments; Unsafe.IsAddressLessThan(ref segment, ref end); segment = ref Unsafe.Add(ref segment, BlkifSegment.Length))
+            other |= WholePage ^ SectorsOf(ref segment);
+        return other == 0;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool AreRight(ref byte segments, int count, uint unaligned, out uint sectors)
     {
         uint wrong = 0;
         uint sum = 0;
         for (int i = 0; i < count; i++)
         {
-            // The sectors are the bytes behind the reference.
-            ushort pair = Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref segments, (i * BlkifSegment.Length) + sizeof(uint)));
-            uint last = (uint)pair >> 8;
+            uint pair = SectorsOf(ref Unsafe.Add(ref segments, i * BlkifSegment.Length));
+            uint last = pair >> 8;
             uint more = last - (byte)pair;
             wrong |= ((last | more) & OutsidePage) | (~more & unaligned);
             sum += more;
@@ -54,6 +75,10 @@ internal static class SegmentCheck
         sectors = sum + (uint)count;
         return wrong == 0;
     }
+
+    // The sectors are the two bytes behind the reference, the first in the lower.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint SectorsOf(ref byte segment) => Unsafe.ReadUnaligned<ushort>(ref Unsafe.Add(ref segment, sizeof(uint)));
 
 #if !NETSTANDARD
     // Four segments are sixteen words of 16 bits, of which the third of every four has the sectors. The others are computed with and not looked at.
