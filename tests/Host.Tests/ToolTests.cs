@@ -41,6 +41,7 @@ internal sealed class ToolTests
     [TestCase("names no folder of xenstore", "attach", "5", "xvda", "memory:1M", "--backend-type", "VBD")]
     [TestCase("--file-io 'paper' is none of auto, io_uring and threads", "serve", "--file-io", "paper")]
     [TestCase("'paper' is none of copy, map and persistent", "serve", "--guest-memory", "paper")]
+    [TestCase("--help", "serve", "--direct-io", "perhaps")]
     [TestCase("'little' is no size", "serve", "--max-memory", "little")]
     [TestCase("'-1' is no size", "serve", "--max-memory=-1")]
     public async Task Misuse_is_told_in_a_sentence_with_exit_code_2(string words, params string[] arguments)
@@ -56,6 +57,7 @@ internal sealed class ToolTests
     [TestCase("attach", "5", "xvda", "memory:1M")]
     [TestCase("attach", "5", "xvda", "memory:1M", "--guest-memory", "map")]
     [TestCase("attach", "5", "xvda", "memory:1M", "--file-io", "threads", "--direct-io")]
+    [TestCase("serve", "--direct-io", "false")]
     [TestCase("detach", "5", "xvda")]
     public async Task Without_a_hypervisor_the_exit_code_is_1_and_the_reason_one_sentence(params string[] arguments)
     {

@@ -11,11 +11,13 @@ internal sealed class LoopDevice : IDisposable
     public string Path { get; }
 
     /// <summary>Makes one of a file. Ends the test where this system has none, or this user may not.</summary>
-    public static LoopDevice Of(string file)
+    /// <param name="file">The file.</param>
+    /// <param name="sectorSize">The device's sectors, in bytes.</param>
+    public static LoopDevice Of(string file, int sectorSize = 512)
     {
         if (!Environment.IsPrivilegedProcess || !File.Exists("/dev/loop-control"))
             Assert.Ignore("ignored: block devices of files (losetup) need root and a kernel that has them");
-        return new LoopDevice(Losetup("--find", "--show", file).Trim());
+        return new LoopDevice(Losetup("--find", "--show", "--sector-size", $"{sectorSize}", file).Trim());
     }
 
     public void Dispose() => Losetup("--detach", Path);

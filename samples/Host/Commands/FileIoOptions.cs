@@ -19,9 +19,10 @@ internal static class FileIoOptions
         CustomParser = Parse,
     };
 
-    public static Option<bool> Direct { get; } = new("--direct-io")
+    public static Option<bool?> Direct { get; } = new("--direct-io")
     {
-        Description = "Files and block devices are read and written past this domain's page cache.",
+        HelpName = "true|false",
+        Description = "Whether images are read and written past this domain's page cache. [default: block devices are, files are not]",
     };
 
     public static FileOpener OpenerOf(ParseResult arguments) => arguments.GetValue(Way) ?? FileTargets.Open;

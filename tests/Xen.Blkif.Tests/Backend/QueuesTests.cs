@@ -251,8 +251,9 @@ internal sealed class QueuesTests
                 {
                     stage.WriteFe("state", "6");
                     await stage.BackendIs(XenbusState.Closed);
-                    Release(queues);
                     stage.WriteFe("state", "1");
+                    await stage.BackendIs(XenbusState.InitWait); // closed it may have been for long, and about to open what came after that
+                    Release(queues);
                     queues = stage.OfferRings(random.Next(1, 5), new FrontendOptions { Protocol = BlkifProtocol.X64, Depth = 8, RingPageOrder = random.Next(3) });
                     stage.WriteFe("state", "3");
                     await Eventually.IsTrue(() => backend.Connection is not null, "a guest that asks properly is connected");

@@ -85,6 +85,7 @@ public sealed class FileTarget : IBlockTarget
         PositionalFile file = OpenFile(path, options);
         try
         {
+            GoDirect(path, file, options);
             return new FileTarget(path, file, options);
         }
         catch
@@ -110,10 +111,6 @@ public sealed class FileTarget : IBlockTarget
         try
         {
             return OpenUnlocked(path, options);
-        }
-        catch (NotSupportedException e)
-        {
-            throw new TargetException($"The image '{path}' cannot be read and written past the page cache: serve it without direct I/O.", e);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -143,7 +140,7 @@ public sealed class FileTarget : IBlockTarget
         {
             try
             {
-                return new PositionalFile(path, options.ReadOnly, options.DirectIo);
+                return new PositionalFile(path, options.ReadOnly);
             }
             catch (IOException e) when (IsInUse(e) && (Stopwatch.GetTimestamp() - start) / (double)Stopwatch.Frequency < options.LockPatience.TotalSeconds)
             {
@@ -153,6 +150,13 @@ public sealed class FileTarget : IBlockTarget
     }
 
     private static bool IsInUse(IOException e) => e.HResult is WouldBlock or SharingViolation;
+
+    private static void GoDirect(string path, PositionalFile file, FileTargetOptions options)
+    {
+        bool wanted = options.DirectIo ?? (file.Device is { } device && !(options.LogicalSectorSize < device.LogicalSectorSize));
+        if (wanted && !file.TryGoDirect() && options.DirectIo == true)
+            throw new TargetException($"The image '{path}' cannot be read and written past the page cache: serve it without direct I/O.");
+    }
 
     private static int SectorSizeOf(string path, PositionalFile file, FileTargetOptions options)
     {
@@ -170,7 +174,7 @@ public sealed class FileTarget : IBlockTarget
     {
         try
         {
-            return file.ProbeSmallestTransfer();
+            return file.Device?.LogicalSectorSize ?? file.ProbeSmallestTransfer();
         }
         catch (IOException e)
         {

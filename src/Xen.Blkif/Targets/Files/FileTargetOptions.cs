@@ -9,11 +9,16 @@ public sealed record FileTargetOptions
     public bool ReadOnly { get; init; }
 
     /// <summary>
-    /// Reads and writes past the page cache (O_DIRECT), on Linux: what guests read stays out of this host's memory, and what they write is with
-    /// the storage when they hear of it, though only a flush makes it stable. Memory that a queue is given has to start at a multiple of the
-    /// sector size, as that of guests' requests does.
+    /// Whether to read and write past the page cache (O_DIRECT), on Linux: what guests read stays out of this host's memory, and what they write
+    /// is with the storage when they hear of it, though only a flush makes it stable. Memory that a queue is given has to start at a multiple of
+    /// the sector size, as that of guests' requests does. With <see langword="null"/>, block devices are, unless the guest is to see smaller
+    /// sectors than they have, and files are not.
     /// </summary>
-    public bool DirectIo { get; init; }
+    /// <remarks>
+    /// A block device may be shared with another host, to which a guest is moved: what the page cache of this one has would be lost there, and
+    /// what that of the other has would be stale. Linux's own backend goes past it too.
+    /// </remarks>
+    public bool? DirectIo { get; init; }
 
     /// <summary>
     /// How long to wait for a file that another process has open for writing; not at all unless set. A process that was killed lets go of its

@@ -28,18 +28,15 @@ internal sealed unsafe partial class PositionalFile
         return LargestSector;
     }
 
-    private void BeginDirect()
+    /// <summary>Has it read and written past the page cache from now on.</summary>
+    /// <returns>False where the file system, or the system, has no such way.</returns>
+    public bool TryGoDirect()
     {
         const int GetFlags = 3, SetFlags = 4; // F_GETFL, F_SETFL
 
         // O_DIRECT is one of the few flags that processors do not agree on.
         int direct = RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x10000 : 0x4000;
-        if (!IsLinux || LibC.ControlFile(_handle, SetFlags, LibC.ControlFile(_handle, GetFlags, 0) | direct) != 0)
-        {
-            Dispose();
-            throw new NotSupportedException();
-        }
-
-        IsDirect = true;
+        IsDirect = IsLinux && LibC.ControlFile(_handle, SetFlags, LibC.ControlFile(_handle, GetFlags, 0) | direct) == 0;
+        return IsDirect;
     }
 }

@@ -11,7 +11,7 @@ internal sealed partial class PositionalFile : IDisposable
     private readonly FileStream _stream;
 #endif
 
-    public PositionalFile(string path, bool readOnly, bool direct = false)
+    public PositionalFile(string path, bool readOnly)
     {
         FileAccess access = readOnly ? FileAccess.Read : FileAccess.ReadWrite;
 
@@ -24,8 +24,6 @@ internal sealed partial class PositionalFile : IDisposable
         _handle = File.OpenHandle(path, FileMode.Open, access, share, FileOptions.RandomAccess);
 #endif
         Device = BlockDevice.Of(_handle);
-        if (direct)
-            BeginDirect();
     }
 
     /// <summary>The descriptor.</summary>
