@@ -13,7 +13,9 @@ internal sealed class FleetMemoryTests
     [TestCase("1dev-1q-order0-1024k-qd8", 0)]
     [TestCase("1dev-1q-order0-44k-qd32-copy", 32 * 44)]
     [TestCase("1dev-1q-order0-128k-qd32-copy", 16 * 128)]
-    [TestCase("1dev-1q-order0-1024k-qd2-copy", 1024 + 512)]
+    [TestCase("1dev-1q-order0-1024k-qd2-copy", 2 * 1024)]
+    [TestCase("1dev-1q-order0-1024k-qd32-copy", 2 * 1024)]
+    [TestCase("1dev-1q-order0-1024k-qd32", 2 * 1024)]
     public async Task A_backend_keeps_within_its_bounds_and_a_busy_one_has_the_data_of_its_requests(string workload, int dataKib)
     {
         using var folder = new TemporaryFolder();
