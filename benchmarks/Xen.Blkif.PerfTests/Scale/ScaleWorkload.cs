@@ -17,6 +17,9 @@ internal sealed record ScaleWorkload(int Devices = 1, int Queues = 1, int RingOr
     private const int LargestSmall = BlkifLimits.MaxSegments * XenPage.Size;
     private const int LinuxDefault = 32 * XenPage.Size;
 
+    // What a queue has memory for of the data of large requests that is copied.
+    private const int CopiedAtOnce = 2 << 20;
+
     /// <summary>One thing after the other grows.</summary>
     public static IReadOnlyList<ScaleWorkload> All { get; } =
     [
@@ -31,8 +34,22 @@ internal sealed record ScaleWorkload(int Devices = 1, int Queues = 1, int RingOr
 
     public string Name => $"{Devices}dev-{Queues}q-order{RingOrder}-{Block / 1024}k-qd{Depth}{(Copies ? "-copy" : "")}";
 
-    /// <summary>Requests that a backend takes at once from each ring: of large ones no more than it has buffers for.</summary>
-    public int UnderWay => Block > LargestSmall ? Math.Min(Depth, new BackendOptions().MaxIndirectRequests) : Depth;
+    /// <summary>
+    /// Requests that a backend takes at once from each ring, at least: of large ones no more than the options say, and, where their data may have to
+    /// be copied, than it has memory for.
+    /// </summary>
+    public int UnderWay
+    {
+        get
+        {
+            if (Block <= LargestSmall)
+                return Depth;
+            var options = new BackendOptions();
+            int taken = Math.Min(Depth, options.MaxIndirectRequests);
+            bool staysMapped = !Copies && Depth * Block / XenPage.Size <= options.MaxPersistentGrants;
+            return staysMapped ? taken : Math.Min(taken, CopiedAtOnce / Block);
+        }
+    }
 
     public override string ToString() => Name;
 }

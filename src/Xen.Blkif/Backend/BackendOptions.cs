@@ -72,8 +72,10 @@ public sealed record BackendOptions
     } = RequestLimits.IndirectSegmentsCeiling;
 
     /// <summary>
-    /// Requests of more than 11 segments under way at once in a queue, at most; 0 for as many as there may be requests. Each whose data is copied
-    /// has 1 MiB of memory, taken when it is needed. While the most are under way, the guest's further requests there wait, of whatever size.
+    /// Requests of more than 11 segments under way at once in a queue, at most; 0 for as many as there may be requests. While the most
+    /// are under way, the guest's next one waits in the ring, and so does what is behind it, of whatever size. Those whose data is copied, of guests
+    /// without persistent grants or with more pages than <see cref="MaxPersistentGrants"/>, have 2 MiB of memory together in each queue, as they need
+    /// it: 16 requests of 128 KiB are under way at once, or two of 1 MiB.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public int MaxIndirectRequests

@@ -12,70 +12,72 @@ internal sealed unsafe class BufferPool : IDisposable
     private readonly Func<NativeBuffer> _make;
     private readonly long _length;
     private readonly int _kept;
+    private readonly int _most;
     private readonly MemoryBudget _budget;
-    private readonly NativeBuffer[] _made;
+    private NativeBuffer[] _made;
     private int _madeCount;
 
-    // Buffers that the budget has room for: those made, and now and then one or a few that are not yet.
+    // Buffers that the budget has room for: those made, and now and then a few that are not yet.
     private int _granted;
     private int _promised;
 
     // A stack: what was used last is in the cache, and what lies at the bottom was not needed for the longest time. The lowest few were
     // not needed since a look at the clock.
-    private readonly nint[] _free;
+    private nint[] _free;
     private int _freeCount;
     private int _unneeded;
     private long _since;
 
     /// <param name="make">Makes a buffer.</param>
     /// <param name="length">Bytes of each.</param>
-    /// <param name="capacity">Buffers, at most.</param>
+    /// <param name="most">Buffers in use at once, at most, but for users that may not wait.</param>
     /// <param name="kept">Buffers that stay, however long nobody needs them.</param>
     /// <param name="budget">What they are taken from.</param>
-    public BufferPool(Func<long, NativeBuffer> make, long length, int capacity, int kept, MemoryBudget budget)
+    public BufferPool(Func<long, NativeBuffer> make, long length, int most, int kept, MemoryBudget budget)
     {
         _make = () => make(length);
         _length = length;
+        _most = most;
         _kept = kept;
         _budget = budget;
-        _made = new NativeBuffer[capacity];
-        _free = new nint[capacity];
+        _made = new NativeBuffer[most];
+        _free = new nint[most];
     }
 
     /// <summary>Buffers that have memory, in use or not.</summary>
     public int Made => _madeCount;
 
-    /// <summary>Whether there is no buffer for one more user, beside those that there are and that are promised. The first is never refused.</summary>
-    public bool IsExhausted
+    /// <summary>Whether there is room for one more user, beside those that there are and what is promised. The first is never refused.</summary>
+    /// <param name="count">Buffers that the user needs.</param>
+    public bool HasRoomFor(int count)
     {
-        get
-        {
-            int others = _madeCount - _freeCount + _promised;
-            return others != 0 && others >= _granted && !TryGrant(others + 1);
-        }
+        int others = _madeCount - _freeCount + _promised;
+        return others == 0 || (others + count <= _most && TryGrant(others + count));
     }
 
-    /// <summary>Keeps a buffer for a request that may come to need one, until it takes it or <see cref="EndPromises"/>.</summary>
-    public void Promise() => _promised++;
+    /// <summary>Keeps buffers for a request that may come to need them, until it takes them or <see cref="EndPromises"/>.</summary>
+    public void Promise(int count) => _promised += count;
 
     /// <summary>Forgets all promises, and what the budget has given for them.</summary>
-    public void EndPromises()
+    /// <returns>Whether there were any: then there is more room than there was.</returns>
+    public bool EndPromises()
     {
+        bool any = _promised > 0;
         _promised = 0;
         if (_granted != _madeCount)
             GiveBackGranted();
+        return any;
     }
 
     /// <summary>
-    /// Takes a buffer. Allocates where there was not one more in use lately. Who has not asked <see cref="IsExhausted"/> gets one beyond
-    /// the budget, if need be.
+    /// Takes a buffer. Allocates where there was not one more in use lately. Who has not asked <see cref="HasRoomFor"/> gets one beyond
+    /// what there may be and beyond the budget, if need be.
     /// </summary>
     /// <returns>
     /// Its first byte, at the start of a page, or null where the system has no memory for it. It holds what its last user has left.
     /// </returns>
     public byte* TryRent()
     {
-        Debug.Assert(_freeCount > 0 || _madeCount < _made.Length, "There are no more users than the capacity.");
         _promised = Math.Max(0, _promised - 1);
         if (_freeCount > 0)
         {
@@ -86,6 +88,8 @@ internal sealed unsafe class BufferPool : IDisposable
         try
         {
             NativeBuffer buffer = _make();
+            if (_madeCount == _made.Length)
+                Grow();
             _made[_madeCount++] = buffer;
             if (_granted < _madeCount)
             {
@@ -112,8 +116,6 @@ internal sealed unsafe class BufferPool : IDisposable
     /// <param name="now">The time.</param>
     public void Tidy(long now)
     {
-        // Before every sleep, and nearly always in vain.
-        EndPromises();
         if (now - _since >= Idleness.Ticks)
             GiveBackUnneeded(now);
     }
@@ -125,7 +127,6 @@ internal sealed unsafe class BufferPool : IDisposable
 
     public void Dispose()
     {
-        EndPromises();
         for (int i = 0; i < _madeCount; i++)
             _made[i].Dispose();
         _budget.GiveBack(_granted * _length);
@@ -134,20 +135,27 @@ internal sealed unsafe class BufferPool : IDisposable
 
     private bool TryGrant(int needed)
     {
-        while (_granted < needed && needed <= _made.Length)
-        {
-            if (!_budget.TryTake(_length))
-                return false;
-            _granted++;
-        }
+        if (needed <= _granted)
+            return true;
 
-        return needed <= _made.Length;
+        // All or nothing: a part that is of no use yet may be another queue's.
+        if (!_budget.TryTake((needed - _granted) * _length))
+            return false;
+        _granted = needed;
+        return true;
     }
 
     private void GiveBackGranted()
     {
         _budget.GiveBack((_granted - _madeCount) * _length);
         _granted = _madeCount;
+    }
+
+    // For users that may not wait, which are those of a process that was killed: no others ever need more than the most.
+    private void Grow()
+    {
+        Array.Resize(ref _made, 2 * _made.Length);
+        Array.Resize(ref _free, _made.Length);
     }
 
     private void GiveBackUnneeded(long now)

@@ -44,8 +44,8 @@ public sealed record EngineSettings
     public int MaxRequests { get; init; }
 
     /// <summary>
-    /// Indirect requests under way at once, at most; 0 for as many as there may be requests. Each whose data is copied has 1 MiB of memory,
-    /// taken when it is needed. While the most are under way, no request of any kind is taken.
+    /// Indirect requests under way at once, at most; 0 for as many as there may be requests. While the most are under way, the next one waits in
+    /// the ring, and so does what is behind it. It also waits where the data of all that are copied would be more than 2 MiB.
     /// </summary>
     public int MaxIndirectRequests { get; init; }
 

@@ -11,7 +11,7 @@ internal sealed unsafe partial class GuestBuffers
     {
         long now = _clock();
         long pages = _persistent?.TimeUntilUntidy(now) ?? long.MaxValue;
-        long buffers = Math.Min(_indirect.TimeUntilUntidy(now), _large.TimeUntilUntidy(now));
+        long buffers = Math.Min(_indirect.TimeUntilUntidy(now), _pieces.TimeUntilUntidy(now));
         if (isIdle)
             buffers = Math.Min(buffers, _small.TimeUntilUntidy(now));
 
@@ -29,6 +29,6 @@ internal sealed unsafe partial class GuestBuffers
         if (isIdle)
             _small.Tidy(now);
         _indirect.Tidy(now);
-        _large.Tidy(now);
+        _pieces.Tidy(now);
     }
 }

@@ -8,8 +8,8 @@ namespace Xen.Blkif.Engine;
 
 /// <summary>
 /// The way to what a guest keeps outside its ring: its data, and the segments of indirect requests. The only type of the engine that reaches
-/// guest memory. A request's data is copied to and from a buffer, eleven pages for every slot and more that an indirect request rents, or the
-/// target works on the guest's pages themselves.
+/// guest memory. A request's data is copied to and from memory of our own, eleven pages for every slot and more that an indirect request rents,
+/// or the target works on the guest's pages themselves.
 /// </summary>
 /// <remarks>
 /// With pages that are mapped, the guest may change data while the target reads it: that harms no one but the guest. What is checked is
@@ -17,13 +17,6 @@ namespace Xen.Blkif.Engine;
 /// </remarks>
 internal sealed unsafe partial class GuestBuffers : IDisposable
 {
-    // A page of segments, one of vectors.
-    private const int IndirectVectors = XenPage.Size;
-    private const int IndirectLength = 2 * XenPage.Size;
-
-    private const int LargePages = RequestLimits.IndirectSegmentsCeiling;
-    private const int LargeLength = LargePages * XenPage.Size;
-
     private readonly DomainId _domain;
     private readonly GuestMemoryAccess _access;
     private readonly EngineLog _log;
@@ -33,10 +26,6 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     private readonly PersistentGrants? _persistent;
     private readonly SlotMemory _small;
     private readonly NativeBuffer _vectors;
-
-    // Of indirect requests: what each needs, and room for the data of those that are copied.
-    private readonly BufferPool _indirect;
-    private readonly BufferPool _large;
 
     /// <summary>Takes address space for the worst case of requests without indirect segments; pages are used as requests need them.</summary>
     /// <param name="settings">The grant table, the guest, and how to reach it.</param>
@@ -57,46 +46,8 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         _small = new SlotMemory(make, slots, settings.MaxBufferPages);
         _vectors = make((long)slots * BlkifLimits.MaxSegments * sizeof(IoVector));
         _indirect = new BufferPool(make, IndirectLength, indirect, kept: 0, new MemoryBudget(long.MaxValue));
-        _large = new BufferPool(make, LargeLength, indirect, (settings.MaxBufferPages - _small.KeptPages) / LargePages, settings.MemoryBudget);
+        _pieces = new BufferPool(make, PieceLength, MostPieces, (settings.MaxBufferPages - _small.KeptPages) / PiecePages, settings.MemoryBudget);
     }
-
-    /// <summary>Whether there is no room for the data of one more request, should it be indirect.</summary>
-    public bool IsExhausted => _indirect.IsExhausted || (_access != GuestMemoryAccess.Map && _large.IsExhausted);
-
-    /// <summary>
-    /// Gives a slot room for an indirect request, whose segments come out of the guest now or with the next <see cref="Copy"/>, and keeps room
-    /// for its data until <see cref="EndPromises"/>. Where there is no memory for it, the request has failed.
-    /// </summary>
-    /// <param name="slot">The slot; its number of segments is known.</param>
-    /// <param name="page">The guest's page that holds them.</param>
-    // Only so many bytes as there are segments, and only once: what the guest does to the page afterwards changes nothing.
-    public void GatherSegments(RequestSlot* slot, GrantReference page)
-    {
-        slot->HasLoans = true;
-        slot->Rented = _indirect.TryRent();
-        if (slot->Rented == null)
-        {
-            slot->Status = BlkifStatus.Error;
-            _log.OutOfMemory(slot->SegmentCount);
-            return;
-        }
-
-        _large.Promise();
-        slot->Segments = (BlkifSegment*)slot->Rented;
-        int length = slot->SegmentCount * sizeof(BlkifSegment);
-        nint mapped = _persistent?.TryHold(page) ?? 0;
-        if (mapped == 0)
-        {
-            *_batch.Add(slot, 1) = GrantCopySegment.OutOfGuest((nint)slot->Rented, _domain, page, 0, length);
-            return;
-        }
-
-        Buffer.MemoryCopy((void*)mapped, slot->Rented, XenPage.Size, length);
-        _persistent!.Release(page, slot->Started);
-    }
-
-    /// <summary>To be called when every request whose segments were gathered is attached or has failed.</summary>
-    public void EndPromises() => _large.EndPromises();
 
     /// <summary>
     /// Gives a slot vectors for its data. Where its pages have to be mapped and cannot be, or there is no memory for them, the request has
@@ -140,7 +91,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     {
         _persistent?.Dispose();
         _batch.Dispose();
-        _large.Dispose();
+        _pieces.Dispose();
         _indirect.Dispose();
         _vectors.Dispose();
         _small.Dispose();
@@ -159,7 +110,10 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         }
         else if (_persistent is null || !TryHold(slot, _persistent))
         {
-            GiveBuffer(index, slot);
+            if (slot->Rented == null)
+                GiveBuffer(index, slot);
+            else
+                GivePieces(slot);
         }
     }
 
@@ -173,9 +127,8 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         while (slot->Held > 0)
             _persistent!.Release(slot->Segments[--slot->Held].Reference, now);
 
-        if (slot->Large != null)
-            _large.Return(slot->Large);
-        slot->Large = null;
+        while (slot->Pieces > 0)
+            _pieces.Return((byte*)slot->Vectors[--slot->Pieces].Address);
 
         if (slot->Rented != null)
             _indirect.Return(slot->Rented);
@@ -188,42 +141,48 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Gather(RequestSlot* slot, bool intoGuest)
     {
-        GrantCopySegment* piece = _batch.Add(slot, slot->SegmentCount);
-        nint local = slot->Vectors[0].Address;
-        DomainId domain = _domain; // once: for all the compiler knows, what the loop writes could change it
-        BlkifSegment* end = slot->Segments + slot->SegmentCount;
-        if (slot->Length == (long)slot->SegmentCount * XenPage.Size)
+        GrantCopySegment* copy = _batch.Add(slot, slot->SegmentCount);
+        IoVector* vector = slot->Vectors;
+        BlkifSegment* segment = slot->Segments;
+        int left = slot->SegmentCount;
+
+        // No segment has more than a page: then each has a whole one.
+        bool whole = slot->Length == (long)left * XenPage.Size;
+
+        // Most requests have one vector, and skip this.
+        for (; left > PiecePages; left -= PiecePages, segment += PiecePages, copy += PiecePages)
+            Write(copy, segment, PiecePages, whole, vector++->Address, _domain, intoGuest);
+        Write(copy, segment, left, whole, vector->Address, _domain, intoGuest);
+    }
+
+    // The domain by value: for all the compiler knows, what the loop writes could change a field.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write(GrantCopySegment* copy, BlkifSegment* segment, int count, bool whole, nint local, DomainId domain, bool intoGuest)
+    {
+        BlkifSegment* end = segment + count;
+        if (whole)
         {
-            // No segment has more than a page: then each has a whole one.
-            for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++, local += XenPage.Size)
-                *piece = PieceOf(local, domain, *segment, 0, XenPage.Size, intoGuest);
+            for (; segment < end; segment++, copy++, local += XenPage.Size)
+                *copy = CopyOf(local, domain, *segment, 0, XenPage.Size, intoGuest);
             return;
         }
 
-        for (BlkifSegment* segment = slot->Segments; segment < end; segment++, piece++)
+        for (; segment < end; segment++, copy++)
         {
             nint length = LengthOf(*segment);
-            *piece = PieceOf(local, domain, *segment, segment->FirstSector * BlkifLimits.SectorSize, (int)length, intoGuest);
+            *copy = CopyOf(local, domain, *segment, segment->FirstSector * BlkifLimits.SectorSize, (int)length, intoGuest);
             local += length;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static GrantCopySegment PieceOf(nint local, DomainId domain, BlkifSegment segment, int offset, int length, bool intoGuest) => intoGuest
+    private static GrantCopySegment CopyOf(nint local, DomainId domain, BlkifSegment segment, int offset, int length, bool intoGuest) => intoGuest
         ? GrantCopySegment.IntoGuest(local, domain, segment.Reference, offset, length)
         : GrantCopySegment.OutOfGuest(local, domain, segment.Reference, offset, length);
 
     private void GiveBuffer(int index, RequestSlot* slot)
     {
-        byte* buffer = slot->Rented == null ? _small.Use(index, slot->Started) : slot->Large = _large.TryRent();
-        if (buffer == null)
-        {
-            slot->Status = BlkifStatus.Error;
-            _log.OutOfMemory(slot->SegmentCount);
-            return;
-        }
-
         slot->IsCopied = true;
-        slot->AddVector((nint)buffer, (nint)slot->Length);
+        slot->AddVector((nint)_small.Use(index, slot->Started), (nint)slot->Length);
     }
 }

@@ -5,10 +5,10 @@ namespace Xen.Blkif.Engine;
 /// that stay mapped.
 /// </summary>
 /// <remarks>
-/// Thread-safe. Whatever others have taken, each queue serves requests of any size: small ones have memory of their own, and the first buffer
-/// for a large one is never refused. With none left, a queue has as many large requests under way as it has buffers, and copies what it cannot
-/// keep mapped. <see cref="Used"/> is above <see cref="Limit"/> by one buffer of 1 MiB for each queue at most, and by what is needed for requests that
-/// a process was killed over, which are done anew.
+/// Thread-safe. Whatever others have taken, each queue serves requests of any size: small ones have memory of their own, and the first
+/// large one is never refused what it needs. With none left, a queue has as many large requests under way as it has buffers for, and copies what
+/// it cannot keep mapped. <see cref="Used"/> is above <see cref="Limit"/> by one request of 1 MiB for each queue at most, and by what is needed for
+/// requests that a process was killed over, which are done anew.
 /// </remarks>
 public sealed class MemoryBudget
 {

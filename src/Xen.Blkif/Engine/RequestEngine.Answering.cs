@@ -29,6 +29,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             pool.Return(index);
         }
 
+        // What they had may be what a request in the ring waits for.
+        _lacksRoom = false;
         uint before = _ring.Publish();
 
         // What is said before sleep is said here already where there is nothing more to do: one fence then serves for both.

@@ -40,6 +40,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private SlotList _taken;
     private SlotList _finished;
 
+    // The next request in the ring is an indirect one that there is no room for. It was put back there, and all behind it wait, until a request is
+    // answered: what it lacks is with another one under way, always. Where others have the rest of the budget, each answer is a chance to ask again.
+    private bool _lacksRoom;
+
     // Events and wake-ups were asked for, and the fence after that is passed; and whether events were, for there is room for requests.
     private bool _isToBeWoken;
     private bool _asksForEvents;
@@ -64,7 +68,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _finished = _pool.List(1);
         foreach (int index in _inherited)
             _pool.RentAt(index);
-        int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(Math.Max(settings.MaxIndirectRequests, _inherited.Length), slots) : slots;
+        int indirect = settings.MaxIndirectRequests > 0 ? Math.Min(settings.MaxIndirectRequests, slots) : slots;
         _channel = settings.Channel;
         _inbox = new CompletionInbox(slots, _channel);
         _waitable = settings.WaitsInTarget && settings.Target is IWaitableTarget target && _channel is IEventDescriptors events
@@ -91,10 +95,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds(InFlight == 0), (uint)MillisecondsUntilRetry);
 
-    // Whether a request is indirect shows only when it is taken: then there has to be room for it.
-    private bool HasRoom => !_pool.IsExhausted && !_guest.IsExhausted;
-
-    private bool CanTake => HasRoom && _barrier == None && !_isShutOut && !_flushesFail;
+    private bool CanTake => !_pool.IsExhausted && !_lacksRoom && _barrier == None && !_isShutOut && !_flushesFail;
 
     /// <inheritdoc/>
     internal override bool HasWork =>

@@ -5,6 +5,9 @@ namespace Xen.Blkif.Engine;
 /// <content>What a predecessor owes the guest.</content>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
+    // No request is taken from the ring before these are begun.
+    private bool IsInheriting => _inherited.Length > 0;
+
     // Returns the slots that are needed: a predecessor may have been allowed more than this engine is.
     private int Inherit(RingJournal journal, int slots)
     {

@@ -10,7 +10,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <summary>Takes requests from the ring for as long as there is room for them, and checks each.</summary>
     private void Take(RequestLimits limits)
     {
-        bool indirect = _inherited.Length > 0 && !_isShutOut && BeginInherited(limits);
+        bool indirect = IsInheriting && !_isShutOut && BeginInherited(limits);
         if (!IsDraining && CanTake && _ring.Look())
             indirect |= TakeAnnounced(limits);
 
@@ -30,14 +30,22 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             int index = pool.Rent();
             TRequest* copy = pool.Copy(index);
             ring.TakeAnnounced(out *copy);
-            _journal?.Take(index, *copy);
             indirect |= Begin(index, pool.Slot(index), copy, limits, now);
+            if (_lacksRoom)
+            {
+                // The copy is forgotten: the next one is checked as if there had been none.
+                ring.PutBack();
+                pool.Return(index);
+                break;
+            }
+
+            _journal?.Take(index, *copy);
         }
-        while (ring.HasAnnounced && HasRoom && _barrier == None);
+        while (ring.HasAnnounced && !pool.IsExhausted && _barrier == None);
         return indirect;
     }
 
-    /// <summary>Checks a request.</summary>
+    /// <summary>Checks a request. One that there is no room for leaves <see cref="_lacksRoom"/> set, and nothing else.</summary>
     /// <returns>Whether its segments are yet to be brought out of the guest.</returns>
     private bool Begin(int index, RequestSlot* slot, TRequest* copy, RequestLimits limits, long now)
     {
@@ -79,35 +87,63 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return false;
         }
 
+        if (request.AwaitsSegments)
+            return BeginIndirect(index, slot, copy, request.SegmentCount);
+
         Prepare(slot, request.SegmentCount);
         _taken.Add(index);
-        if (request.AwaitsSegments)
-            _guest.GatherSegments(slot, copy->IndirectReference);
-        else
-            Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
-        return request.AwaitsSegments;
+        Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
+        return false;
     }
 
-    /// <summary>Brings the segments of indirect requests out of the guest, for all of them at once, and checks those copies.</summary>
+    private bool BeginIndirect(int index, RequestSlot* slot, TRequest* copy, int segments)
+    {
+        // What a predecessor took cannot go back.
+        _lacksRoom = !IsInheriting && !_guest.HasRoomFor(segments);
+        if (_lacksRoom)
+            return false;
+
+        Prepare(slot, segments);
+        _taken.Add(index);
+        _guest.GatherSegments(slot, copy->IndirectReference);
+        return true;
+    }
+
+    /// <summary>Brings the segments of indirect requests out of the guest, for all of them that there was room for at once, and checks those copies.</summary>
     private void TakeSegments(RequestLimits limits)
     {
-        _guest.Copy();
-        for (int i = 0; i < _taken.Count; i++)
+        int next = 0;
+        do
         {
-            RequestSlot* slot = _pool.Slot(_taken[i]);
-            if (slot->Rented == null || slot->Status != BlkifStatus.Okay)
-                continue;
-
-            TRequest* copy = _pool.Copy(_taken[i]);
-            var segments = new ReadOnlySpan<BlkifSegment>(slot->Rented, slot->SegmentCount);
-            Refusal refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
-            if (refusal == Refusal.None)
-                Accept(_taken[i], slot, (BlkifSegment*)slot->Rented, request);
-            else
-                Mark(slot, copy, refusal);
+            _guest.Copy();
+            for (; next < _taken.Count; next++)
+                CheckSegments(_taken[next], limits);
         }
+        while (_guest.EndPromises() && TakeWhatWaited(limits));
+    }
 
-        _guest.EndPromises();
+    /// <summary>Goes on where taking stopped for want of room that was kept for requests which did not need it, for their pages are mapped.</summary>
+    /// <returns>Whether there are more segments to be brought out of the guest.</returns>
+    private bool TakeWhatWaited(RequestLimits limits)
+    {
+        bool waited = _lacksRoom;
+        _lacksRoom = false;
+        return waited && TakeAnnounced(limits);
+    }
+
+    private void CheckSegments(int index, RequestLimits limits)
+    {
+        RequestSlot* slot = _pool.Slot(index);
+        if (slot->Rented == null || slot->Status != BlkifStatus.Okay)
+            return;
+
+        TRequest* copy = _pool.Copy(index);
+        var segments = new ReadOnlySpan<BlkifSegment>(slot->Rented, slot->SegmentCount);
+        Refusal refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
+        if (refusal == Refusal.None)
+            Accept(index, slot, (BlkifSegment*)slot->Rented, request);
+        else
+            Mark(slot, copy, refusal);
     }
 
     private void Accept(int index, RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)

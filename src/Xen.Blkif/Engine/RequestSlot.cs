@@ -63,8 +63,8 @@ internal unsafe struct RequestSlot
     /// <summary>Room for the segments and the vectors of an indirect request; null where it is none.</summary>
     public byte* Rented;
 
-    /// <summary>Room for its data, where that is copied; otherwise null.</summary>
-    public byte* Large;
+    /// <summary>How many pieces of memory an indirect one has rented for its data, one for each vector; 0 where it is not copied.</summary>
+    public int Pieces;
 
     /// <summary>Where the pages of its segments are mapped, for it alone; 0 where they are not.</summary>
     public nint Mapped;

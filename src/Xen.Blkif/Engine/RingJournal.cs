@@ -8,7 +8,7 @@ namespace Xen.Blkif.Engine;
 /// </summary>
 /// <remarks>
 /// One record for each slot of the engine: a word that says what the record is, and a copy of the request. Every word is one store, so that
-/// the memory makes sense after each. A request is <i>taken</i> from before it is looked at; then its response has an <i>index</i> in the ring,
+/// the memory makes sense after each. A request is <i>taken</i> from before it is started; then its response has an <i>index</i> in the ring,
 /// from before it is shown; and the record is <i>free</i> after that. Whether an indexed response was shown says the ring's own
 /// <c>rsp_prod</c>. Hence <c>req_cons</c> is, at any time, <c>rsp_prod</c> and the number of requests here that are not answered.
 /// <para>

@@ -96,6 +96,14 @@ public sealed class BackRing<TRequest, TResponse>
         _requestConsumer++;
     }
 
+    /// <summary>Leaves the request that was taken last in the ring after all: it is the next one, and whoever takes it gets a copy made then.</summary>
+    /// <remarks>To be called right after it was taken. No response can have taken its place, for it has none, and those before it have theirs.</remarks>
+    internal void PutBack()
+    {
+        System.Diagnostics.Debug.Assert(Unanswered > 0, "What is put back was taken.");
+        _requestConsumer--;
+    }
+
     /// <summary>Puts the response to a request into the ring, where the frontend does not see it before <see cref="Push"/>.</summary>
     /// <param name="response">The response; every byte of it reaches the guest, padding included.</param>
     /// <remarks>One for every request taken, in any order.</remarks>

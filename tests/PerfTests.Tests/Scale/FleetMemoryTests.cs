@@ -13,7 +13,8 @@ internal sealed class FleetMemoryTests
     [TestCase("1dev-1q-order0-1024k-qd8", 0)]
     [TestCase("1dev-1q-order0-44k-qd32-copy", 32 * 44)]
     [TestCase("1dev-1q-order0-128k-qd32-copy", 16 * 128)]
-    [TestCase("1dev-1q-order0-1024k-qd2-copy", 1024 + 512)]
+    [TestCase("1dev-1q-order0-1024k-qd2-copy", 2 * 1024)]
+    [TestCase("1dev-1q-order0-1024k-qd32", 2 * 1024, Description = "Both rows whose names begin so: with persistent grants and copied.")]
     public async Task A_backend_keeps_within_its_bounds_and_a_busy_one_has_the_data_of_its_requests(string workload, int dataKib)
     {
         using var folder = new TemporaryFolder();
@@ -21,8 +22,12 @@ internal sealed class FleetMemoryTests
         using var process = new ChildProcess("dotnet",
             Path.Combine(AppContext.BaseDirectory, "Xen.Blkif.PerfTests.dll"), "scale", "--only", workload, "--seconds", "0.1", "--json", file);
         await process.EndAsync();
-        JsonElement row = JsonDocument.Parse(await File.ReadAllTextAsync(file)).RootElement.EnumerateArray().Single();
-        Assert.That(row.GetProperty("backendIdleKib").GetDouble(), Is.GreaterThan(0).And.AtMost(MostIdleKib));
-        Assert.That(row.GetProperty("backendBusyKib").GetDouble(), Is.GreaterThan(dataKib).And.AtMost(MostBusyKib));
+        JsonElement[] rows = [.. JsonDocument.Parse(await File.ReadAllTextAsync(file)).RootElement.EnumerateArray()];
+        Assert.That(rows, Is.Not.Empty);
+        foreach (JsonElement row in rows)
+        {
+            Assert.That(row.GetProperty("backendIdleKib").GetDouble(), Is.GreaterThan(0).And.AtMost(MostIdleKib));
+            Assert.That(row.GetProperty("backendBusyKib").GetDouble(), Is.GreaterThan(dataKib).And.AtMost(MostBusyKib));
+        }
     }
 }

@@ -28,7 +28,7 @@ internal sealed unsafe class BufferPoolTests
     {
         using var pool = Pool(4);
         var starts = new List<nint>();
-        while (!pool.IsExhausted)
+        while (pool.HasRoomFor(1))
         {
             byte* buffer = pool.TryRent();
             new Span<byte>(buffer, 8192).Fill((byte)starts.Count);
@@ -48,9 +48,9 @@ internal sealed unsafe class BufferPoolTests
     {
         using var pool = Pool(1);
         byte* only = pool.TryRent();
-        Assert.That(pool.IsExhausted, Is.True);
+        Assert.That(pool.HasRoomFor(1), Is.False);
         pool.Return(only);
-        Assert.That(pool.IsExhausted, Is.False);
+        Assert.That(pool.HasRoomFor(1), Is.True);
         Assert.That((nint)pool.TryRent(), Is.EqualTo((nint)only));
     }
 
@@ -60,7 +60,7 @@ internal sealed unsafe class BufferPoolTests
         bool hasMemory = false;
         using var pool = Pool(1, make: length => hasMemory ? new NativeBuffer(length) : throw new InsufficientMemoryException());
         Assert.That(pool.TryRent() == null, Is.True);
-        Assert.That((pool.IsExhausted, pool.Made), Is.EqualTo((false, 0)));
+        Assert.That((pool.HasRoomFor(1), pool.Made), Is.EqualTo((true, 0)));
         hasMemory = true;
         Assert.That(pool.TryRent() == null, Is.False);
     }
@@ -126,7 +126,7 @@ internal sealed unsafe class BufferPoolTests
         BufferPool[] pools = [.. Enumerable.Range(0, 4).Select(_ => Pool(8, budget: budget))];
         foreach (BufferPool pool in pools)
         {
-            while (!pool.IsExhausted)
+            while (pool.HasRoomFor(1))
                 pool.TryRent();
         }
 
@@ -144,50 +144,71 @@ internal sealed unsafe class BufferPoolTests
         using BufferPool second = Pool(8, budget: budget);
         Use(first, 3);
         second.TryRent();
-        Assert.That(second.IsExhausted, Is.True);
+        Assert.That(second.HasRoomFor(1), Is.False);
         first.Tidy(Now(0));
         first.Tidy(Now(1));
-        Assert.That(second.IsExhausted, Is.False);
+        Assert.That(second.HasRoomFor(2), Is.True);
         second.TryRent();
         second.TryRent();
-        Assert.That((second.IsExhausted, budget.Used), Is.EqualTo((true, 3 * 8192)));
+        Assert.That((second.HasRoomFor(1), budget.Used), Is.EqualTo((false, 3 * 8192)));
+    }
+
+    [Test]
+    public void Who_needs_several_has_room_for_all_of_them_or_takes_nothing_from_the_budget()
+    {
+        var budget = new MemoryBudget(3 * 8192);
+        using BufferPool pool = Pool(8, budget: budget);
+        pool.TryRent();
+        Assert.That((pool.HasRoomFor(3), budget.Used), Is.EqualTo((false, 8192)));
+        Assert.That((pool.HasRoomFor(2), budget.Used), Is.EqualTo((true, 3 * 8192)));
+    }
+
+    [Test]
+    public void There_is_no_room_beyond_the_most_whatever_the_budget_has()
+    {
+        using BufferPool pool = Pool(4);
+        pool.Promise(2);
+        Assert.That((pool.HasRoomFor(2), pool.HasRoomFor(3)), Is.EqualTo((true, false)));
     }
 
     [Test]
     public void A_promise_is_a_place_in_the_budget_until_it_is_kept_or_ended()
     {
-        var budget = new MemoryBudget(2 * 8192);
+        var budget = new MemoryBudget(3 * 8192);
         using BufferPool pool = Pool(8, budget: budget);
-        Assert.That(pool.IsExhausted, Is.False);
-        pool.Promise();
-        Assert.That(pool.IsExhausted, Is.False);
-        pool.Promise();
-        Assert.That(pool.IsExhausted, Is.True);
+        pool.Promise(1);
+        Assert.That(pool.HasRoomFor(2), Is.True);
+        pool.Promise(2);
+        Assert.That(pool.HasRoomFor(1), Is.False);
         pool.TryRent();
-        Assert.That((pool.IsExhausted, pool.Made), Is.EqualTo((true, 1)));
-        pool.EndPromises();
-        Assert.That((pool.IsExhausted, pool.Made), Is.EqualTo((false, 1)));
-        pool.EndPromises();
+        Assert.That((pool.HasRoomFor(1), pool.Made), Is.EqualTo((false, 1)), "the others are kept yet");
+        Assert.That(pool.EndPromises(), Is.True);
+        Assert.That(budget.Used, Is.EqualTo(8192));
+        Assert.That((pool.HasRoomFor(1), pool.Made), Is.EqualTo((true, 1)));
+        Assert.That(pool.EndPromises(), Is.False, "there were none");
         Assert.That(budget.Used, Is.EqualTo(8192));
     }
 
     [Test]
-    public void Who_may_not_wait_gets_a_buffer_beyond_the_budget_and_that_is_counted()
+    public void Who_may_not_wait_gets_a_buffer_beyond_the_most_and_the_budget_and_that_is_counted()
     {
         var budget = new MemoryBudget(8192);
-        using BufferPool pool = Pool(8, budget: budget);
-        for (int i = 0; i < 3; i++)
-            pool.Promise();
-        for (int i = 0; i < 3; i++)
-            Assert.That(pool.TryRent() == null, Is.False);
-        pool.EndPromises();
-        Assert.That((pool.IsExhausted, budget.Used), Is.EqualTo((true, 3 * 8192)));
+        using BufferPool pool = Pool(2, budget: budget);
+        pool.Promise(5);
+        nint[] buffers = [.. Enumerable.Range(0, 5).Select(_ => (nint)pool.TryRent())];
+        Assert.That(buffers, Is.Unique.And.None.EqualTo((nint)0));
+        Assert.That((pool.EndPromises(), pool.HasRoomFor(1), budget.Used), Is.EqualTo((false, false, 5 * 8192)));
+        foreach (nint buffer in buffers)
+            pool.Return((byte*)buffer);
+        for (int second = 0; second < 2; second++)
+            pool.Tidy(Now(second));
+        Assert.That((pool.Made, budget.Used), Is.EqualTo((0, 0)));
     }
 
     private static long Now(double seconds) => (long)((100 + seconds) * Idleness.Ticks);
 
-    private static BufferPool Pool(int capacity, int kept = 0, MemoryBudget? budget = null, Func<long, NativeBuffer>? make = null) =>
-        new(make ?? (length => new NativeBuffer(length)), 8192, capacity, kept, budget ?? new MemoryBudget(long.MaxValue));
+    private static BufferPool Pool(int most, int kept = 0, MemoryBudget? budget = null, Func<long, NativeBuffer>? make = null) =>
+        new(make ?? (length => new NativeBuffer(length)), 8192, most, kept, budget ?? new MemoryBudget(long.MaxValue));
 
     private static void Use(BufferPool pool, int buffers)
     {

@@ -17,14 +17,19 @@ internal sealed class MemoryPressureTests
 {
     private const int Depth = 8;
     private const int LargeLength = 1 << 20;
+    private const int PieceLength = 128 << 10;
     private const int DiskLength = Depth * LargeLength;
+
+    // Of 1 MiB each, of which a queue copies the data of no more at once.
+    private const int MostLarge = 2;
+    private const int MostPieces = MostLarge * LargeLength / PieceLength;
 
     private readonly List<NativeBuffer> _buffers = [];
     private long _now = Stopwatch.Frequency;
 
     private static FrontendOptions Options => new() { Depth = Depth, MaxIndirectSegments = 256 };
 
-    private IEnumerable<NativeBuffer> Large => _buffers.Where(buffer => !buffer.IsClosed && buffer.Length == LargeLength);
+    private IEnumerable<NativeBuffer> Pieces => _buffers.Where(buffer => !buffer.IsClosed && buffer.Length == PieceLength);
 
     private NativeBuffer Small => _buffers[0];
 
@@ -34,19 +39,19 @@ internal sealed class MemoryPressureTests
         using QueuePair pair = Pair(new MemoryTarget(DiskLength));
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.EqualTo(Timeout.Infinite));
         UseAll(pair);
-        Assert.That(Large.Count(), Is.EqualTo(Depth));
+        Assert.That(Pieces.Count(), Is.EqualTo(MostPieces));
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.EqualTo(1000));
 
         Pass(TimeSpan.FromSeconds(0.9));
         pair.Run();
-        Assert.That(Large.Count(), Is.EqualTo(Depth), "not yet");
+        Assert.That(Pieces.Count(), Is.EqualTo(MostPieces), "not yet");
         Assert.That(IsZero(Small), Is.False);
 
         Pass(TimeSpan.FromSeconds(0.1));
         pair.Run();
         Pass(TimeSpan.FromSeconds(1));
         pair.Run();
-        Assert.That(Large, Is.Empty);
+        Assert.That(Pieces, Is.Empty);
         if (RuntimeInformation.IsOSPlatform(OSPlatform.Linux))
             Assert.That(IsZero(Small), Is.True, "its pages went, and new ones are zero");
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.EqualTo(Timeout.Infinite), "then it sleeps");
@@ -56,7 +61,7 @@ internal sealed class MemoryPressureTests
     [Test]
     public void As_many_pages_as_are_set_stay()
     {
-        using QueuePair pair = Pair(new MemoryTarget(DiskLength), maxBufferPages: 1024);
+        using QueuePair pair = Pair(new MemoryTarget(DiskLength), maxBufferPages: 512);
         UseAll(pair);
         for (int second = 0; second < 10; second++)
         {
@@ -64,8 +69,8 @@ internal sealed class MemoryPressureTests
             pair.Run();
         }
 
-        // 352 pages of a ring with 32 slots, and 256 for each large request.
-        Assert.That(Large.Count(), Is.EqualTo(2));
+        // 352 pages of a ring with 32 slots, and 32 in each piece for the data of large requests.
+        Assert.That(Pieces.Count(), Is.EqualTo(5));
         Assert.That(IsZero(Small), Is.False);
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.EqualTo(Timeout.Infinite));
     }
@@ -84,8 +89,10 @@ internal sealed class MemoryPressureTests
             pair.Run();
         }
 
-        NativeBuffer held = large ? Large.Single() : Small;
-        Assert.That(held.Slice(0, 4096).IndexOfAnyExcept((byte)0x77), Is.EqualTo(-1));
+        NativeBuffer[] held = large ? [.. Pieces] : [Small];
+        Assert.That(held, Has.Length.EqualTo(large ? MostPieces / MostLarge : 1));
+        foreach (NativeBuffer buffer in held)
+            Assert.That(buffer.Slice(0, 4096).IndexOfAnyExcept((byte)0x77), Is.EqualTo(-1));
         target.CompleteAll();
         pair.Run();
         Assert.That(Statuses(pair), Is.EqualTo(new[] { BlkifStatus.Okay }));
@@ -94,7 +101,7 @@ internal sealed class MemoryPressureTests
     [Test]
     public void A_device_that_hoards_leaves_its_neighbours_what_each_needs_to_go_on()
     {
-        var budget = new MemoryBudget(4 * LargeLength);
+        var budget = new MemoryBudget(MostLarge * LargeLength);
         var slow = new ScriptedTarget(DiskLength);
         using QueuePair hoarder = Pair(slow, budget);
         using QueuePair first = Pair(new MemoryTarget(DiskLength), budget);
@@ -102,16 +109,16 @@ internal sealed class MemoryPressureTests
         for (int slot = 0; slot < Depth; slot++)
             Put(hoarder, BlkifOperation.Write, slot, 256);
         hoarder.Run();
-        Assert.That((slow.Pending.Count, budget.Used), Is.EqualTo((4, budget.Limit)), "the others wait in the ring");
+        Assert.That((slow.Pending.Count, budget.Used), Is.EqualTo((MostLarge, budget.Limit)), "the others wait in the ring");
         Assert.That(hoarder.Engine.PrepareToSleep(), Is.True, "there is nothing it could do");
 
         UseAll(first);
         UseAll(neighbour);
-        Assert.That(budget.Used, Is.EqualTo(6 * LargeLength), "one more for each");
-        Assert.That(slow.Pending, Has.Count.EqualTo(4));
+        Assert.That(budget.Used, Is.EqualTo(budget.Limit + (2 * LargeLength)), "one request more for each");
+        Assert.That(slow.Pending, Has.Count.EqualTo(MostLarge));
 
         var done = new List<BlkifStatus>();
-        for (int round = 0; round < 2; round++)
+        for (int round = 0; round < Depth / MostLarge; round++)
         {
             slow.CompleteAll();
             hoarder.Run();
@@ -127,6 +134,54 @@ internal sealed class MemoryPressureTests
         }
 
         Assert.That(budget.Used, Is.Zero);
+    }
+
+    [Test]
+    public void A_request_that_another_device_has_the_memory_of_waits_for_an_answer_of_its_own_queue_and_then_finds_what_was_given_back()
+    {
+        var budget = new MemoryBudget(LargeLength);
+        var slow = new ScriptedTarget(DiskLength);
+        using QueuePair hoarder = Pair(new MemoryTarget(DiskLength), budget);
+        using QueuePair pair = Pair(slow, budget);
+        Put(hoarder, BlkifOperation.Write, 0, 256);
+        hoarder.Run();
+        Put(pair, BlkifOperation.Write, 0, 32);
+        Put(pair, BlkifOperation.Write, 1, 11);
+        Put(pair, BlkifOperation.Write, 2, 256);
+        pair.Run();
+        Assert.That(slow.Pending, Has.Count.EqualTo(2), "the first is never refused, and small ones need nothing");
+        Assert.That((pair.Engine.HasWork, pair.Engine.PrepareToSleep()), Is.EqualTo((false, true)));
+
+        Pass(TimeSpan.FromSeconds(1));
+        hoarder.Run();
+        Pass(TimeSpan.FromSeconds(1));
+        hoarder.Run();
+        Assert.That(budget.Used, Is.EqualTo(PieceLength), "the hoarder has given back what it had");
+        int first = slow.Pending.Dequeue();
+        slow.CompleteAll();
+        slow.Pending.Enqueue(first);
+        pair.Run();
+        Assert.That((slow.Pending.Count, budget.Used), Is.EqualTo((1, PieceLength)), "8 pieces beside one are too many yet");
+        slow.CompleteAll();
+        pair.Run();
+        Assert.That((slow.Pending.Count, budget.Used), Is.EqualTo((1, LargeLength)));
+        slow.CompleteAll();
+        pair.Run();
+        Assert.That(Statuses(pair), Is.EqualTo(Enumerable.Repeat(BlkifStatus.Okay, 3)));
+    }
+
+    [Test]
+    public void Whatever_a_guest_asks_for_a_queue_of_a_ring_of_one_page_has_less_than_4_MiB()
+    {
+        using QueuePair pair = Pair(new ScriptedTarget(DiskLength) { Answer = _ => BlockStatus.Okay });
+        foreach (int segments in new[] { 11, 12, 32, 33, 64, 255, 256 })
+        {
+            for (int round = 0; round < 4; round++)
+                Transfer(pair, BlkifOperation.Write, segments);
+        }
+
+        Assert.That(Pieces.Count(), Is.EqualTo(MostPieces));
+        Assert.That(_buffers.Where(buffer => !buffer.IsClosed).Sum(buffer => buffer.Length), Is.LessThan(3640 << 10), "the engine has less than 400 KiB besides");
     }
 
     [Test]
@@ -176,7 +231,7 @@ internal sealed class MemoryPressureTests
     {
         using QueuePair pair = Pair(new MemoryTarget(DiskLength), access: access, persistent: 4096);
         UseAll(pair);
-        Assert.That(Large, Is.Empty);
+        Assert.That(Pieces, Is.Empty);
     }
 
     [Test]
@@ -184,8 +239,13 @@ internal sealed class MemoryPressureTests
     {
         using QueuePair pair = Pair(new MemoryTarget(DiskLength), new MemoryBudget(limit), access: access);
         UseAll(pair);
+        UseOften();
         int made = _buffers.Count;
-        long allocated = Allocations.Of(() =>
+        long allocated = Allocations.Of(UseOften);
+        Assert.That(allocated, Is.Zero);
+        Assert.That(_buffers, Has.Count.EqualTo(made), "nor is a buffer made anew");
+
+        void UseOften()
         {
             for (int slot = 0; slot < 3; slot++)
                 pair.Frontend.PutIndirect(BlkifOperation.Read, (ulong)slot, 0, 12, pair.Frontend.SegmentGrantOf(slot));
@@ -196,9 +256,7 @@ internal sealed class MemoryPressureTests
 
             // Not idle, though time goes by.
             _now += Stopwatch.Frequency / 5;
-        });
-        Assert.That(allocated, Is.Zero);
-        Assert.That(_buffers, Has.Count.EqualTo(made), "nor is a buffer made anew");
+        }
     }
 
     private QueuePair Pair(

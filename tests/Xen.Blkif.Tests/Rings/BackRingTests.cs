@@ -377,6 +377,38 @@ public sealed class BackRingTests : IDisposable
     }
 
     [Test]
+    public void A_request_that_was_put_back_is_the_next_one_and_is_copied_anew()
+    {
+        Ask(1, 2, 3);
+        _ = _back.TryTake(out _);
+        _ = _back.TryTake(out _);
+        _back.PutBack();
+        Assert.That(_back.Unanswered, Is.EqualTo(1));
+
+        int slot = RingSize.HeaderLength + ((int)((_start + 1) % Size) * 112);
+        MemoryMarshal.Write(_memory.Bytes[(slot + 8)..], 20UL);
+
+        Assert.That(TakeAll(), Is.EqualTo(new ulong[] { 20, 3 }));
+        Assert.That(Answer(1, 20, 3), Is.True);
+        Assert.That(FrontTakeAll(), Is.EqualTo(new ulong[] { 1, 20, 3 }));
+    }
+
+    [Test]
+    public void A_request_that_was_put_back_stays_while_others_are_answered_and_takes_no_room_from_the_frontend()
+    {
+        Ask([.. Enumerable.Range(1, (int)Size).Select(id => (ulong)id)]);
+        for (int i = 0; i < 5; i++)
+            _ = _back.TryTake(out _);
+        _back.PutBack();
+        Answer(1, 2, 3, 4);
+        Assert.That(FrontTakeAll(), Is.EqualTo(new ulong[] { 1, 2, 3, 4 }));
+        Ask(33, 34, 35, 36);
+
+        Assert.That(TakeAll(), Is.EqualTo(Enumerable.Range(5, (int)Size).Select(id => (ulong)id)));
+        Assert.That(_back.IsCorrupt, Is.False);
+    }
+
+    [Test]
     public void A_backend_that_attaches_at_rsp_prod_takes_what_its_predecessor_left_unanswered()
     {
         Ask(1, 2, 3);
