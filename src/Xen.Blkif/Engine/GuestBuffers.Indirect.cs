@@ -71,6 +71,7 @@ internal sealed unsafe partial class GuestBuffers
 
     private void GivePieces(RequestSlot* slot)
     {
+        nint left = (nint)slot->Length;
         for (int first = 0; first < slot->SegmentCount; first += PiecePages)
         {
             byte* piece = _pieces.TryRent();
@@ -80,15 +81,23 @@ internal sealed unsafe partial class GuestBuffers
                 return;
             }
 
-            nint length = 0;
-            int end = Math.Min(first + PiecePages, slot->SegmentCount);
-            for (int segment = first; segment < end; segment++)
-                length += LengthOf(slot->Segments[segment]);
+            // The last one, which most requests have alone, has what is left.
+            int next = first + PiecePages;
+            nint length = next < slot->SegmentCount ? LengthOf(slot->Segments + first, slot->Segments + next) : left;
+            left -= length;
             slot->Vectors[slot->Pieces++] = new IoVector((nint)piece, length);
         }
 
         slot->VectorCount = slot->Pieces;
         slot->IsCopied = true;
+    }
+
+    private static nint LengthOf(BlkifSegment* segment, BlkifSegment* end)
+    {
+        nint length = 0;
+        for (; segment < end; segment++)
+            length += LengthOf(*segment);
+        return length;
     }
 
     private void FailForMemory(RequestSlot* slot)

@@ -142,22 +142,27 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     {
         GrantCopySegment* copy = _batch.Add(slot, slot->SegmentCount);
         IoVector* vector = slot->Vectors;
-        DomainId domain = _domain; // once: for all the compiler knows, what the loop writes could change it
         BlkifSegment* segment = slot->Segments;
-        for (BlkifSegment* end = segment + slot->SegmentCount; segment < end; vector++)
+        int left = slot->SegmentCount;
+
+        // Most requests have one vector, and skip this.
+        for (; left > PiecePages; left -= PiecePages, segment += PiecePages, copy += PiecePages)
+            Write(copy, segment, PiecePages, vector++->Address, _domain, intoGuest);
+        Write(copy, segment, left, vector->Address, _domain, intoGuest);
+    }
+
+    // The domain by value: for all the compiler knows, what the loop writes could change a field.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write(GrantCopySegment* copy, BlkifSegment* segment, int count, nint local, DomainId domain, bool intoGuest)
+    {
+        for (BlkifSegment* end = segment + count; segment < end; segment++, copy++)
         {
-            // So many segments at most have their data in one vector: more than a request has that is not indirect.
-            nint local = vector->Address;
-            BlkifSegment* last = end - segment > PiecePages ? segment + PiecePages : end;
-            for (; segment < last; segment++, copy++)
-            {
-                int offset = segment->FirstSector * BlkifLimits.SectorSize;
-                nint length = LengthOf(*segment);
-                *copy = intoGuest
-                    ? GrantCopySegment.IntoGuest(local, domain, segment->Reference, offset, (int)length)
-                    : GrantCopySegment.OutOfGuest(local, domain, segment->Reference, offset, (int)length);
-                local += length;
-            }
+            int offset = segment->FirstSector * BlkifLimits.SectorSize;
+            nint length = LengthOf(*segment);
+            *copy = intoGuest
+                ? GrantCopySegment.IntoGuest(local, domain, segment->Reference, offset, (int)length)
+                : GrantCopySegment.OutOfGuest(local, domain, segment->Reference, offset, (int)length);
+            local += length;
         }
     }
 
