@@ -47,6 +47,60 @@ internal sealed class HandOverPayoffTests
     }
 
     [Test]
+    public void A_request_that_takes_long_and_does_not_sleep_is_not_handed_over()
+    {
+        var payoff = new HandOverPayoff();
+        payoff.Woke(100);
+        payoff.Took(BlockIoKind.Write, 10_000);
+        payoff.Took(BlockIoKind.Write, 10_000, slept: false);
+        Assert.That(payoff.Pays(BlockIoKind.Write), Is.False);
+
+        for (int i = 0; i < 8; i++)
+            payoff.Took(BlockIoKind.Write, 10_000, slept: true);
+        Assert.That(payoff.Pays(BlockIoKind.Write), Is.True, "it has come to sleep");
+        Assert.That(payoff.Pays(BlockIoKind.Read), Is.True, "each kind is known by itself");
+    }
+
+    [Test]
+    public void Whether_requests_sleep_is_asked_of_one_in_eight_that_take_long_and_of_no_others()
+    {
+        var payoff = new HandOverPayoff();
+        payoff.Woke(100);
+        payoff.Took(BlockIoKind.Read, 10);
+        payoff.Took(BlockIoKind.Write, 10_000);
+        Assert.That(Enumerable.Range(0, 80).Count(_ => payoff.WantsToKnowSleep(BlockIoKind.Read)), Is.Zero);
+        Assert.That(Enumerable.Range(0, 80).Count(_ => payoff.WantsToKnowSleep(BlockIoKind.Write)), Is.EqualTo(10));
+    }
+
+    [Test]
+    public void A_request_that_computes_for_two_milliseconds_is_handed_over_all_the_same()
+    {
+        var payoff = new HandOverPayoff();
+        payoff.Woke(100);
+        payoff.Took(BlockIoKind.Discard, System.Diagnostics.Stopwatch.Frequency / 500);
+        payoff.Took(BlockIoKind.Discard, System.Diagnostics.Stopwatch.Frequency / 500, slept: false);
+        Assert.That(payoff.Pays(BlockIoKind.Discard), Is.True);
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public void A_thread_that_sleeps_is_counted_and_one_that_computes_is_not()
+    {
+        Assert.That(LibC.SleepsOfThisThread(), Is.Not.Negative);
+
+        // Whoever collects garbage meanwhile may put it to sleep, but not every time.
+        Assert.That(Enumerable.Range(0, 100).Any(_ => SleepsIn(() => Thread.SpinWait(1000)) == 0), Is.True);
+        Assert.That(SleepsIn(() => Thread.Sleep(1)), Is.Positive);
+
+        static long SleepsIn(Action action)
+        {
+            long before = LibC.SleepsOfThisThread();
+            action();
+            return LibC.SleepsOfThisThread() - before;
+        }
+    }
+
+    [Test]
     public void However_long_waking_took_a_request_of_two_milliseconds_is_handed_over()
     {
         var payoff = new HandOverPayoff();

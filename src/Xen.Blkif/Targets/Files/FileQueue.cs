@@ -73,8 +73,13 @@ internal sealed class FileQueue : IBlockQueue
 
     private BlockStatus Do(in BlockIo io, long started)
     {
+        bool asks = _payoff.WantsToKnowSleep(io.Kind);
+        long sleeps = asks ? LibC.SleepsOfThisThread() : 0;
         BlockStatus status = _file.Do(io);
-        _payoff.Took(io.Kind, Stopwatch.GetTimestamp() - started);
+        long ticks = Stopwatch.GetTimestamp() - started;
+        _payoff.Took(io.Kind, ticks);
+        if (asks)
+            _payoff.Took(io.Kind, ticks, slept: sleeps < 0 || LibC.SleepsOfThisThread() != sleeps);
         return status;
     }
 

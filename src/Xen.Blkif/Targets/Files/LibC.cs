@@ -38,6 +38,18 @@ internal static unsafe class LibC
     [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static extern int Control(SafeHandle file, nuint request, void* argument);
 
+    /// <summary>How often this thread has given the processor away to wait for something; negative where the system does not say.</summary>
+    public static long SleepsOfThisThread()
+    {
+        // struct rusage: two times of two words each, and fourteen words, of which the last but one is ru_nvcsw.
+        const int ThisThread = 1, Words = 18, VoluntarySwitches = 16;
+        nint* usage = stackalloc nint[Words];
+        return RuntimeInformation.IsOSPlatform(OSPlatform.Linux) && ResourceUsage(ThisThread, usage) == 0 ? usage[VoluntarySwitches] : -1;
+    }
+
+    [DllImport("libc", EntryPoint = "getrusage")]
+    private static extern int ResourceUsage(int who, nint* usage);
+
     /// <summary>The folder of an open block device in sysfs; null where the kernel does not say.</summary>
     public static string? DeviceFolder(SafeHandle file)
     {
