@@ -19,9 +19,11 @@ internal sealed class ServeCommand
         Description = "How data gets to the target and back.", DefaultValueFactory = _ => GuestMemoryAccess.Persistent, HelpName = "copy|map|persistent",
     };
 
-    private readonly Option<int?> _maxPoll = new("--max-poll-us")
+    private readonly Option<int> _maxPoll = new("--max-poll-us")
     {
-        Description = "How long a queue looks for work before it sleeps, at most, in microseconds. Default: as long as a sleep costs.", HelpName = "N",
+        Description = "How long a queue looks for work before it sleeps, at most, in microseconds.",
+        DefaultValueFactory = _ => (int)new BackendOptions().MaxPollTime.TotalMicroseconds,
+        HelpName = "N",
     };
 
     public Command Create()
@@ -40,7 +42,7 @@ internal sealed class ServeCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         await using IBlockTarget target = DiskTargets.Open(arguments.GetValue(_target), arguments.GetValue(CommonOptions.File)!, arguments.GetValue(_direct));
-        var options = new ServeOptions(arguments.GetValue(_cpu), arguments.GetValue(_guestMemory), arguments.GetValue(_maxPoll) is { } most ? TimeSpan.FromMicroseconds(most) : null);
+        var options = new ServeOptions(arguments.GetValue(_cpu), arguments.GetValue(_guestMemory), TimeSpan.FromMicroseconds(arguments.GetValue(_maxPoll)));
         using var server = new Server(arguments.GetValue(_socket)!, target, options, Console.Error);
         await server.RunAsync(stop.Token);
         return ExitCode.Okay;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Xen.Blkif.Backend;
 
 namespace Xen.Blkif.Samples.Host.Commands;
 
@@ -9,18 +10,19 @@ internal static class MaxPollOption
 {
     private const int Longest = 1_000_000;
 
-    public static Option<TimeSpan?> Instance { get; } = new("--max-poll-us")
+    public static Option<TimeSpan> Instance { get; } = new("--max-poll-us")
     {
         HelpName = "N",
-        Description = "How long a queue looks for work before it sleeps, at most, in microseconds; it learns how long it helps. 0 for not at all. [default: as long as a sleep costs, 32 to 1000]",
+        Description = "How long a queue looks for work before it sleeps, at most, in microseconds; it learns for how long that helps. 0 for not at all.",
+        DefaultValueFactory = _ => new BackendOptions().MaxPollTime,
         CustomParser = Parse,
     };
 
-    private static TimeSpan? Parse(ArgumentResult result)
+    private static TimeSpan Parse(ArgumentResult result)
     {
         if (int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int microseconds) && microseconds <= Longest)
             return TimeSpan.FromTicks(microseconds * TimeSpan.TicksPerMicrosecond);
         result.AddError($"--max-poll-us is from 0 to {Longest}, not '{result.Tokens[0].Value}'.");
-        return null;
+        return default;
     }
 }

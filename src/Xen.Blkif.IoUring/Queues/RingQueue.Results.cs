@@ -18,13 +18,18 @@ internal sealed partial class RingQueue
     {
         if (_ring.HoldsResultsBack)
             _ = _ring.Enter(0, 0, 0);
-        Drain();
+        Bring();
         _signals.Forget();
+        if (_ring.Pending > 0 && !_plugged)
+            Start();
+    }
+
+    private void Bring()
+    {
+        Drain();
         for (int i = 0; i < _arrivedCount; i++)
             _completions.Complete(_arrived[i], _slots[_arrived[i]].Status);
         _arrivedCount = 0;
-        if (_ring.Pending > 0 && !_plugged)
-            Start();
     }
 
     private void Drain()

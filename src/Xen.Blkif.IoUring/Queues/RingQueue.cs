@@ -76,7 +76,9 @@ internal sealed partial class RingQueue : IWaitableQueue
         slot.Retries = 0;
         slot.UnderWay = true;
         Put(io.Slot, ref slot);
-        if (!_plugged || _ring.Pending >= MostPerCall)
+        if (!_plugged)
+            StartAndBring();
+        else if (_ring.Pending >= MostPerCall)
             Start();
         return BlockStatus.Pending;
     }
@@ -93,7 +95,7 @@ internal sealed partial class RingQueue : IWaitableQueue
     {
         _plugged = false;
         _others?.Unplug();
-        Start();
+        StartAndBring();
     }
 
     public void Dispose()
@@ -112,6 +114,17 @@ internal sealed partial class RingQueue : IWaitableQueue
     private bool IsUnderWay(int index, uint generation) => _slots[index].UnderWay && _slots[index].Generation == generation;
 
     private static ulong NameOf(int index, uint generation) => ((ulong)generation << 32) | (uint)index;
+
+    // What is done when the kernel has taken it, as from the page cache or by a RAM disk, is answered with what the owner answers next.
+    private void StartAndBring()
+    {
+        Start();
+        while (_ring.HasResults)
+        {
+            Bring();
+            Start();
+        }
+    }
 
     /// <summary>Has the kernel take what was put. Where it has no room now, the next call brings it; where it never has, the requests fail.</summary>
     private void Start()

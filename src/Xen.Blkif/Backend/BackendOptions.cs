@@ -142,18 +142,18 @@ public sealed record BackendOptions
     } = EngineSettings.DefaultPersistentGrantTimeout;
 
     /// <summary>
-    /// How long each queue's thread looks for work before it sleeps, up to a second; zero for not at all. A thread learns how long looking helps,
-    /// up to this, and does not look while its guest has nothing for it. With <see langword="null"/> as long as a sleep costs, which it learns
-    /// as well: 32 µs, and up to 1 ms where calls of the hypervisor are slow. QEMU calls it <c>poll-max-ns</c>.
+    /// How long each queue's thread looks for work before it sleeps, at most, up to a second; zero for not at all. A thread learns for how long
+    /// that saves more than it costs, which is tens of microseconds as a rule, and does not look while its guest has nothing for it. 4 ms
+    /// unless set. QEMU calls it <c>poll-max-ns</c>.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative or longer.</exception>
-    public TimeSpan? MaxPollTime
+    public TimeSpan MaxPollTime
     {
         get;
-        init => field = value is null || (value >= TimeSpan.Zero && value <= LongestPollTime)
+        init => field = value >= TimeSpan.Zero && value <= LongestPollTime
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "A queue looks for work for up to a second before it sleeps.");
-    }
+    } = EngineSettings.DefaultMaxPollTime;
 
     /// <summary>Whether the guest is offered discards, where the target can do them and the toolstack's <c>discard-enable</c> is not 0.</summary>
     public bool AllowsDiscard { get; init; } = true;

@@ -16,6 +16,9 @@ public sealed record EngineSettings
     internal const int DefaultMaxPersistentGrants = 2112;
     internal static readonly TimeSpan DefaultPersistentGrantTimeout = TimeSpan.FromSeconds(60);
 
+    // More than a sleep and what the guest does meanwhile take on an emulated machine. Where they take less, a queue learns to look for less.
+    internal static readonly TimeSpan DefaultMaxPollTime = TimeSpan.FromMilliseconds(4);
+
     /// <summary>The layout that the frontend speaks.</summary>
     public required BlkifProtocol Protocol { get; init; }
 
@@ -64,8 +67,8 @@ public sealed record EngineSettings
     /// <summary>With persistent grants, how long a page stays mapped that no request uses; or infinite.</summary>
     public TimeSpan PersistentGrantTimeout { get; init; } = DefaultPersistentGrantTimeout;
 
-    /// <summary>How long the owner's thread may look for work before it sleeps; zero for not at all, null for as long as a sleep costs.</summary>
-    public TimeSpan? MaxPollTime { get; init; }
+    /// <summary>How long the owner's thread may look for work before it sleeps, at most; zero for not at all.</summary>
+    public TimeSpan MaxPollTime { get; init; } = DefaultMaxPollTime;
 
     /// <summary>
     /// What becomes of a flush that fails. By default the guest is told: an engine that has no backend around it has nobody to close it.
@@ -98,7 +101,7 @@ public sealed record EngineSettings
         PersistentGrantTimeout == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(PersistentGrantTimeout.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary><see cref="MaxPollTime"/> in the unit of <see cref="Clock"/>. With one processor, who has work is kept from it by who looks for it.</summary>
-    internal long? MaxPollTicks => Environment.ProcessorCount == 1 ? 0 : (long?)(MaxPollTime?.TotalSeconds * Stopwatch.Frequency);
+    internal long MaxPollTicks => Environment.ProcessorCount == 1 ? 0 : (long)(MaxPollTime.TotalSeconds * Stopwatch.Frequency);
 
     /// <summary>Makes memory for so many bytes of data, or throws an <see cref="OutOfMemoryException"/>.</summary>
     internal Func<long, NativeBuffer> MakeBuffer { get; init; } = length => new NativeBuffer(length);

@@ -61,7 +61,10 @@ internal sealed class EngineThread
     {
         bool reported = false;
         var storm = default(StormBackOff);
-        var polling = default(PollingTime);
+
+        // While the guest is waited for, and while the storage is.
+        var guestPolling = default(PollingTime);
+        var storagePolling = default(PollingTime);
         while (true)
         {
             // The first pass comes without an event: requests may be older than the binding of the channel.
@@ -78,13 +81,16 @@ internal sealed class EngineThread
             }
 
             bool mayLook = _engine.MayBePolled && !_engine.IsDraining;
-            long idleSince = mayLook ? MonotonicClock.Now() : 0;
+            ref PollingTime polling = ref _engine.InFlight == 0 ? ref guestPolling : ref storagePolling;
+            long idleSince = mayLook ? _engine.TimeOfLastPass : 0;
+            long looked = 0;
             if (mayLook && polling.Ticks > 0)
             {
-                mayLook = TryLook(idleSince + Math.Min(polling.Ticks, _engine.MaxPollTicks), out bool found);
+                mayLook = TryLook(idleSince, polling.Ticks, out bool found, out looked);
                 if (found)
                 {
-                    polling.Found();
+                    polling.Found(looked, _engine.MaxPollTicks);
+                    _engine.IsPolled = guestPolling.Ticks > 0;
                     continue;
                 }
             }
@@ -100,25 +106,40 @@ internal sealed class EngineThread
 
             if (mayLook)
             {
-                polling.Slept(MonotonicClock.Now() - idleSince, _engine.MaxPollTicks);
-                _engine.IsPolled = polling.Ticks > 0;
+                long now = MonotonicClock.Now();
+                polling.Slept(now - idleSince, looked, _engine.MaxPollTicks);
+                _engine.IsPolled = guestPolling.Ticks > 0;
+                _engine.NoteTime(now);
             }
         }
     }
 
     /// <summary>Looks for work for a while. No event is asked for meanwhile: a guest need not send what nobody waits for.</summary>
-    /// <param name="until">When to give up, by the clock.</param>
+    /// <param name="since">When there was work last, by the clock.</param>
+    /// <param name="ticks">How long after that to give up.</param>
     /// <param name="found">Whether there is work.</param>
+    /// <param name="looked">How long after that there was work, or it was given up.</param>
     /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
-    private bool TryLook(long until, out bool found)
+    private bool TryLook(long since, long ticks, out bool found, out long looked)
     {
+        // The clock may take longer than a look, much longer where it is a system call.
+        const int LooksForEachReading = 16;
         found = false;
+        looked = 0;
         try
         {
             if (Interlocked.Increment(ref _looking) > MostLooking)
                 return false;
-            while (!(found = _engine.HasWork) && MonotonicClock.Now() < until)
-                Thread.SpinWait(1); // for the other thread of the processor's core
+            long now;
+            do
+            {
+                for (int i = 0; i < LooksForEachReading && !(found = _engine.HasWork); i++)
+                    Thread.SpinWait(1); // for the other thread of the processor's core
+                now = MonotonicClock.Now();
+                looked = now - since;
+            }
+            while (!found && looked < ticks);
+            _engine.NoteTime(now);
             return true;
         }
         finally

@@ -47,6 +47,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         }
 
         if (isAwaited)
-            Notify(_channel, _clock);
+        {
+            statistics.Notifications++;
+            _channel.Notify();
+        }
     }
 }

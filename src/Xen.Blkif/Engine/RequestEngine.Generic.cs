@@ -51,6 +51,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     // When requests were last taken or answered; 0 where it was used since, or a pass without either came after that.
     private long _time;
 
+    // When this pass began, if the owner has said so and no request was taken since; else 0.
+    private long _noted;
+
     // Requests that a predecessor took and did not answer, until the first pass has begun them anew.
     private int[] _inherited = [];
 
@@ -105,6 +108,12 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     internal override IWaitableQueue? Waitable => _waitable;
 
     /// <inheritdoc/>
+    internal override long TimeOfLastPass => _time != 0 ? _time : _clock();
+
+    /// <inheritdoc/>
+    internal override void NoteTime(long now) => _noted = now;
+
+    /// <inheritdoc/>
     public override bool RunPass()
     {
         // First of all: with the results, the queue takes the signals that tell of everything that is looked at below.
@@ -114,6 +123,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         EnterGate();
         bool done = Pass();
         LeaveGate();
+        _noted = 0;
         return done;
     }
 
@@ -187,7 +197,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     // What was the time a moment ago, if there was something to do then, will do.
     private void Tidy()
     {
-        _guest.Tidy(_time != 0 ? _time : _clock(), InFlight == 0);
+        _guest.Tidy(TimeOfLastPass, InFlight == 0);
         _time = 0;
     }
 

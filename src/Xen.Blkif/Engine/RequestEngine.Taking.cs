@@ -24,7 +24,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         BackRing<TRequest, TResponse> ring = _ring;
         RequestPool<TRequest> pool = _pool;
         bool indirect = false;
-        long now = _time = _clock();
+        long now = _time = _noted != 0 ? _noted : _clock();
+        _noted = 0;
         do
         {
             int index = pool.Rent();

@@ -15,7 +15,7 @@ public abstract class RequestEngine : IDisposable
     private protected RequestEngine(EngineSettings settings)
     {
         Limits = settings.Limits;
-        _maxPollTicks = settings.MaxPollTicks;
+        MaxPollTicks = settings.MaxPollTicks;
     }
 
     /// <summary>What the engine did so far. Any thread may read it.</summary>
@@ -48,8 +48,6 @@ public abstract class RequestEngine : IDisposable
     /// <summary>Whether a flush failed for good: it is never answered, no request is taken any more, what was under way is still answered.</summary>
     public abstract bool HasLostFlush { get; }
 
-    private readonly long? _maxPollTicks;
-    private SleepCost _sleepCost;
     private RequestLimits _limits = null!;
     private volatile bool _draining;
 
@@ -69,7 +67,7 @@ public abstract class RequestEngine : IDisposable
     public abstract bool PrepareToSleep();
 
     /// <summary>How long its owner may look for work before it sleeps, in ticks of the clock.</summary>
-    internal long MaxPollTicks => _maxPollTicks ?? _sleepCost.Ticks;
+    internal long MaxPollTicks { get; }
 
     /// <summary>
     /// Whether its owner may look for work now. With more than one request under way, results come so often, and together, that a sleep between them
@@ -80,6 +78,12 @@ public abstract class RequestEngine : IDisposable
     /// <summary>Whether its owner looks for work for a while before it sleeps, so that events are not to be asked for before.</summary>
     internal bool IsPolled { get; set; }
 
+    /// <summary>The time: what the last pass has read, if it did anything; else read now.</summary>
+    internal abstract long TimeOfLastPass { get; }
+
+    /// <summary>Tells the next pass the time, which its owner has read a moment ago.</summary>
+    internal abstract void NoteTime(long now);
+
     /// <summary>Whether there is anything for <see cref="RunPass"/> to do. Cheap enough to be asked again and again.</summary>
     internal abstract bool HasWork { get; }
 
@@ -88,22 +92,6 @@ public abstract class RequestEngine : IDisposable
 
     /// <summary>Has no other queue of the device wait for this one any more. For an engine whose thread has ended with requests under way.</summary>
     internal abstract void LeaveDevice();
-
-    /// <summary>Notifies the guest, and learns from that what a sleep costs.</summary>
-    /// <param name="channel">The ring's event channel.</param>
-    /// <param name="clock">The time.</param>
-    private protected void Notify(IEventChannel channel, Func<long> clock)
-    {
-        if (!SleepCost.IsSample(++Statistics.Notifications))
-        {
-            channel.Notify();
-            return;
-        }
-
-        long before = clock();
-        channel.Notify();
-        _sleepCost.Note(clock() - before);
-    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -73,6 +73,23 @@ internal sealed class HandOverPayoffTests
     }
 
     [Test]
+    public void One_request_in_four_that_take_no_time_is_measured_and_every_one_after_one_that_takes_long()
+    {
+        var payoff = new HandOverPayoff();
+        payoff.Woke(100);
+        var measured = new List<int>();
+        for (int i = 0; i < 20; i++)
+        {
+            if (!payoff.WantsToKnowDuration())
+                continue;
+            measured.Add(i);
+            payoff.Took(BlockIoKind.Read, i is 12 or 13 ? 1000 : 1);
+        }
+
+        Assert.That(measured, Is.EqualTo(new[] { 0, 4, 8, 12, 13, 14, 18 }));
+    }
+
+    [Test]
     public void A_request_that_computes_for_two_milliseconds_is_handed_over_all_the_same()
     {
         var payoff = new HandOverPayoff();

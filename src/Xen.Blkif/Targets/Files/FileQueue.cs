@@ -41,7 +41,7 @@ internal sealed class FileQueue : IBlockQueue
     public BlockStatus Submit(in BlockIo io)
     {
         if (_workers.Length == 0 || !_payoff.Pays(io.Kind))
-            return Do(io, Stopwatch.GetTimestamp());
+            return _payoff.WantsToKnowDuration() ? Measure(io, Stopwatch.GetTimestamp()) : _file.Do(io);
 
         _handedOver[io.Slot] = Interlocked.Increment(ref _atWorkers) == 1 && !_plugged ? Stopwatch.GetTimestamp() : 0;
         _waiting.Enqueue(io);
@@ -71,7 +71,7 @@ internal sealed class FileQueue : IBlockQueue
         _ready.Dispose();
     }
 
-    private BlockStatus Do(in BlockIo io, long started)
+    private BlockStatus Measure(in BlockIo io, long started)
     {
         bool asks = _payoff.WantsToKnowSleep(io.Kind);
         long sleeps = asks ? LibC.SleepsOfThisThread() : 0;
@@ -96,7 +96,7 @@ internal sealed class FileQueue : IBlockQueue
             long started = Stopwatch.GetTimestamp();
             if (_handedOver[io.Slot] is var handedOver and not 0)
                 _payoff.Woke(started - handedOver);
-            BlockStatus status = Do(io, started);
+            BlockStatus status = Measure(io, started);
 
             // Before the result shows: with it the owner may submit again, and find every worker idle.
             Interlocked.Decrement(ref _atWorkers);

@@ -15,6 +15,9 @@ internal sealed class HandOverPayoff
     private const int Weight = 8;
     private const int Unknown = -1;
 
+    // Of requests that take no time, one in so many is measured, for to look at the clock takes some.
+    private const int MeasuredEvery = 4;
+
     // Of requests that take long, one in so many is asked whether it slept, for to ask costs two system calls.
     private const int AskedEvery = 8;
 
@@ -26,10 +29,14 @@ internal sealed class HandOverPayoff
     // The same of those that were asked whether they slept, where one that did not counts as none.
     private readonly long[] _sleeps = [Unknown, Unknown, Unknown, Unknown];
     private long _wake = Unknown;
+    private int _untilMeasured;
     private int _untilAsked;
 
     /// <summary>Whether a request of a kind should be handed over. True while too little is known.</summary>
     public bool Pays(BlockIoKind kind) => IsLong(_durations, kind) && IsLong(_sleeps, kind);
+
+    /// <summary>Whether it should be found out how long the next request takes that is not handed over.</summary>
+    public bool WantsToKnowDuration() => _untilMeasured-- <= 0;
 
     /// <summary>Whether it should be found out whether the next request of a kind sleeps.</summary>
     public bool WantsToKnowSleep(BlockIoKind kind)
@@ -45,7 +52,11 @@ internal sealed class HandOverPayoff
     /// <summary>Learns how long a request took.</summary>
     /// <param name="kind">Its kind.</param>
     /// <param name="ticks">Ticks of the stopwatch.</param>
-    public void Took(BlockIoKind kind, long ticks) => Learn(ref _durations[(int)kind], ticks);
+    public void Took(BlockIoKind kind, long ticks)
+    {
+        _untilMeasured = IsLong(ticks) ? 0 : MeasuredEvery - 1;
+        Learn(ref _durations[(int)kind], ticks);
+    }
 
     /// <summary>Learns whether a request slept that took some time.</summary>
     /// <param name="kind">Its kind.</param>
@@ -60,8 +71,10 @@ internal sealed class HandOverPayoff
     private bool IsLong(long[] means, BlockIoKind kind)
     {
         long mean = Volatile.Read(ref means[(int)kind]);
-        return mean < 0 || mean >= 2 * Math.Min(Volatile.Read(ref _wake), LongestWake);
+        return mean < 0 || IsLong(mean);
     }
+
+    private bool IsLong(long ticks) => ticks >= 2 * Math.Min(Volatile.Read(ref _wake), LongestWake);
 
     private static void Learn(ref long mean, long ticks)
     {
