@@ -92,6 +92,7 @@ internal sealed partial class RingQueue
     private void Arrive(int index, ref RingSlot slot, BlockStatus status)
     {
         slot.UnderWay = false;
+        _underWay--;
         slot.Status = status;
         _arrived[_arrivedCount++] = index;
     }

@@ -45,6 +45,40 @@ internal sealed class PromptResultTests
     }
 
     [Test]
+    public void Where_the_results_of_eight_were_there_at_once_the_next_are_done_on_the_spot()
+    {
+        var ring = new FakeRing();
+        ring.OnTaken = entry => ring.Say(entry.Name, 4096);
+        using var bench = new Bench(ring, direct: true);
+        for (int i = 0; i < 8; i++)
+            Assert.That(bench.Start(BlockIoKind.Read, i), Is.EqualTo(BlockStatus.Pending));
+
+        // One only: what comes after it depends on how long it takes.
+        bench.Buffer(0).Fill(7);
+        Assert.That(bench.Start(BlockIoKind.Read, 0, 8192), Is.EqualTo(BlockStatus.Okay));
+        Assert.That(bench.Buffer(0)[..4096].ToArray(), Is.All.Zero, "read from the file, which has nothing but zeros");
+        Assert.That(ring.Taken, Has.Count.EqualTo(8));
+    }
+
+    [Test]
+    public void One_result_among_them_that_is_waited_for_has_all_go_by_the_ring()
+    {
+        var ring = new FakeRing();
+        using var bench = new Bench(ring, direct: true);
+        for (int i = 0; i < 100; i++)
+        {
+            bool isLate = i % 8 == 7;
+            ring.OnTaken = isLate ? _ => { } : entry => ring.Say(entry.Name, 4096);
+            Assert.That(bench.Start(BlockIoKind.Read, 0), Is.EqualTo(BlockStatus.Pending));
+            if (isLate)
+                ring.SayLast(4096);
+            bench.Queue.Reap();
+        }
+
+        Assert.That(ring.Taken, Has.Count.EqualTo(100));
+    }
+
+    [Test]
     public void An_event_that_shows_with_them_is_kept_for_who_waits()
     {
         var ring = new FakeRing();
