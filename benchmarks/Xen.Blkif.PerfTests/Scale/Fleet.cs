@@ -1,4 +1,5 @@
 using Xen.Blkif.Backend;
+using Xen.Blkif.Engine;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
@@ -76,7 +77,7 @@ internal sealed class Fleet : IAsyncDisposable
         SimulatedGuest guest = _xen.CreateGuest(id, pages);
 
         // As a toolstack does: nodes of an attached disk would go with its backend.
-        var options = new BackendOptions { MaxQueues = frontend.Queues };
+        var options = new BackendOptions { MaxQueues = frontend.Queues, GuestMemory = GuestMemoryAccess.Persistent }; // with guests that have none, copied
         VirtualDevice device = VirtualDevice.Parse(DiskName);
         DeviceNodes.Create(_xen, new DevicePaths(_xen.Domain, options.BackendType, id, device), id, device, _disk.Info, options);
         _backends.Add(await BlockBackend.ServeAsync(_xen, id, DiskName, _disk, options));

@@ -11,7 +11,7 @@ internal static class GuestMemoryOption
     public static Option<GuestMemoryAccess> Instance { get; } = new("--guest-memory")
     {
         HelpName = "copy|map|persistent",
-        Description = "How data gets to a guest and back: copied, by mapping its pages for each request, or by pages that stay mapped (copied where the guest does not offer that). [default: persistent]",
+        Description = "How data gets to a guest and back: copied, by mapping its pages for each request, or by pages that stay mapped (copied where the guest does not offer that). [default: copy]",
         DefaultValueFactory = _ => new BackendOptions().GuestMemory,
         CustomParser = Parse,
     };

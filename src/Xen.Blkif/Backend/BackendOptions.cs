@@ -106,9 +106,13 @@ public sealed record BackendOptions
     public MemoryBudget MemoryBudget { get; init; } = MemoryBudget.Shared;
 
     /// <summary>
-    /// How the data of requests gets to the target and back. With <see cref="GuestMemoryAccess.Persistent"/>, guests are offered persistent
-    /// grants; with one that does not use them, data is copied.
+    /// How the data of requests gets to the target and back: copied by the hypervisor unless set. With
+    /// <see cref="GuestMemoryAccess.Persistent"/>, guests are offered persistent grants; with one that does not use them, data is copied.
     /// </summary>
+    /// <remarks>
+    /// Persistent grants do not spare the copy: the guest's driver makes it, between the pages that it shares and those that it is asked to
+    /// transfer. What they spare are calls of the hypervisor, and what they cost is a mapping of its own for every page.
+    /// </remarks>
     /// <exception cref="ArgumentOutOfRangeException">It is none of the three.</exception>
     public GuestMemoryAccess GuestMemory
     {
@@ -116,7 +120,7 @@ public sealed record BackendOptions
         init => field = value is GuestMemoryAccess.Copy or GuestMemoryAccess.Map or GuestMemoryAccess.Persistent
             ? value
             : throw new ArgumentOutOfRangeException(nameof(value), value, "Guest memory is copied, mapped, or mapped persistently.");
-    } = GuestMemoryAccess.Persistent;
+    } = GuestMemoryAccess.Copy;
 
     /// <summary>
     /// With persistent grants, the pages of a guest that stay mapped for each of its queues, 0 to 1,048,576. The data of requests with others

@@ -110,9 +110,9 @@ attached_ends() {
     await 60 ended "/run/attach-$1-$2.pid" || fail "the backend of $1 $2 still runs"
 }
 
-# serve [LEVEL]: our backend for all disks of backend/blkif, in the background; its words go to /run/serve.log.
+# serve [LEVEL [OPTIONS]]: our backend for all disks of backend/blkif, in the background; its words go to /run/serve.log.
 serve() {
-    xen-blkif serve --log-level "${1:-Debug}" >/run/serve.log 2>&1 &
+    xen-blkif serve --log-level "${1:-Debug}" "${@:2}" >/run/serve.log 2>&1 &
     echo $! >/run/serve.pid
 }
 

@@ -44,6 +44,17 @@ internal sealed class GuestMemoryNegotiationTests
     }
 
     [Test]
+    public async Task Unless_told_otherwise_data_is_copied_and_no_guest_is_offered_persistent_grants()
+    {
+        await using var stage = new Stage();
+        stage.Options = stage.Options with { GuestMemory = new BackendOptions().GuestMemory };
+        await using BlockBackend backend = await stage.AttachAsync();
+        Assert.That(stage.ReadBe("feature-persistent"), Is.EqualTo("0"));
+        await using BlkifFrontend frontend = await stage.ConnectAsync(new FrontendOptions { UsesPersistentGrants = true });
+        Assert.That(backend.Connection!.GuestMemory, Is.EqualTo(GuestMemoryAccess.Copy));
+    }
+
+    [Test]
     public async Task Each_driver_of_a_guest_says_for_itself_whether_it_is_persistent()
     {
         await using var stage = new Stage();

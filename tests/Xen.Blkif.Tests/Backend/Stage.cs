@@ -20,7 +20,12 @@ internal sealed class Stage : IAsyncDisposable
     {
         Target = target ?? Disk;
         Guest = Xen.CreateGuest(GuestId);
-        Options = new BackendOptions { MaxQueues = 4, LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50), MemoryBudget = Budget };
+
+        // Persistent grants, with which there is the most to let go of.
+        Options = new BackendOptions
+        {
+            MaxQueues = 4, GuestMemory = GuestMemoryAccess.Persistent, LoggerFactory = Log, DetachTimeout = TimeSpan.FromMilliseconds(50), MemoryBudget = Budget,
+        };
     }
 
     public SimulatedXen Xen { get; } = new();

@@ -3,7 +3,7 @@
 COMBINATIONS=${COMBINATIONS:-2:0:256:1 1:4:0:0}
 disk=$(image disk 32M)
 sum=$(md5 "$disk")
-serve
+serve Debug --guest-memory persistent
 for combination in $COMBINATIONS; do
     IFS=: read -r queues order segments persistent <<<"$combination"
     name=g${combination//:/-}
