@@ -28,9 +28,8 @@ public sealed partial class IoUringTarget : IWaitableTarget
         _options = options;
         _logger = options.Logger ?? NullLogger.Instance;
 
-        // Linux hands each write to a block device that goes through the page cache to a thread of its own, and each request to one whose driver
-        // may wait: that takes longer than to do it here.
-        _ringIsSlower = file.File.Device is null ? FileSystems.IsInMemory(file.File.Handle) : !file.File.IsDirect || Waiting.MayBeNeededBy(file.File);
+        // Linux hands each write to a block device that goes through the page cache to a thread of its own, which takes longer than to do it here.
+        _ringIsSlower = file.File.Device is null ? FileSystems.IsInMemory(file.File.Handle) : !file.File.IsDirect || PlainCalls.AreQuickerFor(file.File);
     }
 
     /// <summary>The file, as it was named.</summary>

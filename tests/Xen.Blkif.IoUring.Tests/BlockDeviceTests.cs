@@ -71,12 +71,12 @@ internal sealed class BlockDeviceTests
 
     [Test]
     [Platform("Linux")]
-    public void A_loop_device_need_not_be_waited_for()
+    public void A_loop_device_has_its_readers_sleep_and_is_for_the_ring()
     {
         using var folder = new TemporaryFolder();
         using LoopDevice device = LoopDevice.Of(folder.AddSparse("disk.img", Length));
         using var file = new PositionalFile(device.Path, readOnly: true);
         Assert.That(file.TryGoDirect(), Is.True);
-        Assert.That(Waiting.MayBeNeededBy(file), Is.False);
+        Assert.That(PlainCalls.AreQuickerFor(file), Is.False);
     }
 }

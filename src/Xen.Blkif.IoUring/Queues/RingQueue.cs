@@ -84,7 +84,7 @@ internal sealed partial class RingQueue : IWaitableQueue
         _underWay++;
         Put(io.Slot, ref slot);
         if (!_plugged)
-            StartOne(ref slot);
+            StartAndBring();
         else if (_ring.Pending >= MostPerCall)
             Start();
         return BlockStatus.Pending;
@@ -125,15 +125,7 @@ internal sealed partial class RingQueue : IWaitableQueue
 
     private static ulong NameOf(int index, uint generation) => ((ulong)generation << 32) | (uint)index;
 
-    private void StartOne(ref RingSlot slot)
-    {
-        bool isAlone = _underWay == 1;
-        StartAndBring();
-        if (isAlone)
-            _inline?.Came(atOnce: !slot.UnderWay);
-    }
-
-    // What is done when the kernel has taken it, as from the page cache or by a RAM disk, is answered with what the owner answers next.
+    // What is done when the kernel has taken it, as from the page cache, is answered with what the owner answers next.
     private void StartAndBring()
     {
         Start();

@@ -23,16 +23,11 @@ internal sealed unsafe class Bench : IBlockCompletions, IDisposable
     private readonly NativeBuffer _vectors = new(Depth * MaxVectors * sizeof(IoVector));
     private readonly bool[] _underWay = new bool[Depth];
 
-    /// <param name="ring">The ring.</param>
-    /// <param name="direct">Whether the file is read and written past the page cache, and on the spot where that is quicker.</param>
-    public Bench(IKernelRing ring, bool direct = false)
+    public Bench(IKernelRing ring)
     {
         _file = new PositionalFile(_folder.AddSparse("disk.img", 1 << 20), readOnly: false);
         var io = new FileIo("disk.img", _file, NullLogger.Instance);
-        if (direct && !_file.TryGoDirect())
-            Assert.Ignore("ignored: the file system of temporary files has no direct I/O");
-        InlineIo? inline = direct ? new InlineIo(_file, io, descriptor: 3) : null;
-        Queue = new RingQueue(ring, io, descriptor: 3, inline, others: null, Depth, this, new Signals(Channel));
+        Queue = new RingQueue(ring, io, descriptor: 3, inline: null, others: null, Depth, this, new Signals(Channel));
     }
 
     public RingQueue Queue { get; }

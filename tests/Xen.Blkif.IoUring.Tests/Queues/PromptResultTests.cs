@@ -2,7 +2,7 @@ using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.IoUring.Tests.Queues;
 
-/// <summary>Results that are there when the kernel has taken a request, as those of a RAM disk are.</summary>
+/// <summary>Results that are there when the kernel has taken a request, as those from the page cache are.</summary>
 internal sealed class PromptResultTests
 {
     [Test]
@@ -42,40 +42,6 @@ internal sealed class PromptResultTests
         bench.Start(BlockIoKind.Read, 0, 0, 512, 512, 512);
         Assert.That(bench.Answers, Is.EqualTo(new[] { (0, BlockStatus.Okay) }));
         Assert.That(ring.Taken, Has.Count.EqualTo(3));
-    }
-
-    [Test]
-    public void Where_the_results_of_eight_were_there_at_once_the_next_are_done_on_the_spot()
-    {
-        var ring = new FakeRing();
-        ring.OnTaken = entry => ring.Say(entry.Name, 4096);
-        using var bench = new Bench(ring, direct: true);
-        for (int i = 0; i < 8; i++)
-            Assert.That(bench.Start(BlockIoKind.Read, i), Is.EqualTo(BlockStatus.Pending));
-
-        // One only: what comes after it depends on how long it takes.
-        bench.Buffer(0).Fill(7);
-        Assert.That(bench.Start(BlockIoKind.Read, 0, 8192), Is.EqualTo(BlockStatus.Okay));
-        Assert.That(bench.Buffer(0)[..4096].ToArray(), Is.All.Zero, "read from the file, which has nothing but zeros");
-        Assert.That(ring.Taken, Has.Count.EqualTo(8));
-    }
-
-    [Test]
-    public void One_result_among_them_that_is_waited_for_has_all_go_by_the_ring()
-    {
-        var ring = new FakeRing();
-        using var bench = new Bench(ring, direct: true);
-        for (int i = 0; i < 100; i++)
-        {
-            bool isLate = i % 8 == 7;
-            ring.OnTaken = isLate ? _ => { } : entry => ring.Say(entry.Name, 4096);
-            Assert.That(bench.Start(BlockIoKind.Read, 0), Is.EqualTo(BlockStatus.Pending));
-            if (isLate)
-                ring.SayLast(4096);
-            bench.Queue.Reap();
-        }
-
-        Assert.That(ring.Taken, Has.Count.EqualTo(100));
     }
 
     [Test]
