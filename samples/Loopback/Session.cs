@@ -10,7 +10,8 @@ namespace Xen.Blkif.Samples.Loopback;
 /// <summary>A Xen in this process, a backend that serves the disk, and a guest that has connected to it.</summary>
 internal sealed class Session : IAsyncDisposable
 {
-    private const int ReservedGrants = 8;
+    // Those that a grant table keeps for itself, and one for a page that is granted anew before its old grant is taken back.
+    private const int OtherGrants = 8 + 1;
 
     private static readonly DomainId GuestId = 1;
 
@@ -36,7 +37,7 @@ internal sealed class Session : IAsyncDisposable
         {
             var asked = new FrontendOptions { Protocol = protocol, RingPageOrder = options.RingPageOrder, Depth = options.Depth };
             int pages = FrontendQueue.PagesOf(asked);
-            xen.Limits.GrantEntries = Math.Max(xen.Limits.GrantEntries, pages + ReservedGrants);
+            xen.Limits.GrantEntries = Math.Max(xen.Limits.GrantEntries, pages + OtherGrants);
             SimulatedGuest guest = xen.CreateGuest(GuestId, pages);
             BlockBackend backend = await BlockBackend.AttachAsync(xen, GuestId, "xvda", target);
             BlkifFrontend frontend = await BlkifFrontend.ConnectAsync(guest, "xvda", asked);

@@ -42,7 +42,7 @@ internal sealed class StatusSocketTests
         DiskReport disk = report.Disks.Single();
         Assert.That(
             (disk.Name, disk.Backend, disk.State, disk.Target, disk.Protocol, disk.RingPages, disk.GuestMemory, disk.Queues),
-            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32", 4, "persistent", 1)));
+            Is.EqualTo(("5/xvda", vbd.Path, "Connected", "memory:1M", "x86_32", 4, "copy", 1)));
         (OperationReport read, OperationReport write) = (disk.Operations.Read, disk.Operations.Write);
         Assert.That((write.Done, write.Bytes, write.Failed, write.Refused), Is.EqualTo((2, 4608, 0, 0)));
         Assert.That((read.Done, read.Bytes), Is.EqualTo((1, 1024)));
