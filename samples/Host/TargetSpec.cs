@@ -35,6 +35,12 @@ internal static class TargetSpec
             "file" or "aio" or "raw" => openFile(Named(rest, spec), options),
             _ => openFile(Named(spec, spec), options),
         };
+        if (sectorSize < target.Info.LogicalSectorSize && options.DirectIo == true)
+        {
+            target.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw new TargetException($"'{spec}' has sectors of {target.Info.LogicalSectorSize} bytes: smaller ones are made of them in the page cache, without direct I/O.");
+        }
+
         if (sectorSize < target.Info.LogicalSectorSize)
             target = new Emulated512Target(target);
         return options.ReadOnly && !target.Info.ReadOnly ? new ReadOnlyTarget(target) : target;

@@ -22,7 +22,7 @@ internal static class FileIoOptions
     public static Option<bool?> Direct { get; } = new("--direct-io")
     {
         HelpName = "true|false",
-        Description = "Whether images are read and written past this domain's page cache. [default: block devices are, files are not]",
+        Description = "Whether images are read and written past this domain's page cache. [default: block devices with sectors of 512 bytes are, others and files are not]",
     };
 
     public static FileOpener OpenerOf(ParseResult arguments) => arguments.GetValue(Way) ?? FileTargets.Open;

@@ -153,7 +153,8 @@ public sealed class FileTarget : IBlockTarget
 
     private static void GoDirect(string path, PositionalFile file, FileTargetOptions options)
     {
-        bool wanted = options.DirectIo ?? (file.Device is { } device && !(options.LogicalSectorSize < device.LogicalSectorSize));
+        // What is made of larger sectors, such as Emulated512Target, has memory for parts of them, which direct I/O does not take.
+        bool wanted = options.DirectIo ?? file.Device is { LogicalSectorSize: BlkifLimits.SectorSize };
         if (wanted && !file.TryGoDirect() && options.DirectIo == true)
             throw new TargetException($"The image '{path}' cannot be read and written past the page cache: serve it without direct I/O.");
     }

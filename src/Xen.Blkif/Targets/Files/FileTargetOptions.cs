@@ -11,8 +11,8 @@ public sealed record FileTargetOptions
     /// <summary>
     /// Whether to read and write past the page cache (O_DIRECT), on Linux: what guests read stays out of this host's memory, and what they write
     /// is with the storage when they hear of it, though only a flush makes it stable. Memory that a queue is given has to start at a multiple of
-    /// the sector size, as that of guests' requests does. With <see langword="null"/>, block devices are, unless the guest is to see smaller
-    /// sectors than they have, and files are not.
+    /// the sector size, as that of guests' requests does. With <see langword="null"/>, block devices with sectors of 512 bytes are, and larger
+    /// sectors and files are not.
     /// </summary>
     /// <remarks>
     /// A block device may be shared with another host, to which a guest is moved: what the page cache of this one has would be lost there, and
