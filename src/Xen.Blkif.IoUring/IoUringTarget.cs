@@ -12,7 +12,7 @@ namespace Xen.Blkif.IoUring;
 /// <remarks>
 /// One system call submits requests and waits for their results and for the guest's next events, where the event channel has descriptors
 /// (<see cref="IEventDescriptors"/>). What the page cache has is read and written on the spot. A file that lives in memory alone (tmpfs), and a
-/// block device through the page cache, is served as <see cref="FileTarget"/> serves it, which is quicker there. Needs Linux 5.11; see
+/// block device through the page cache or without anything to wait for (a RAM disk), is served as <see cref="FileTarget"/> serves it, which is quicker there. Needs Linux 5.11; see
 /// <see cref="FileTargets.Open"/>.
 /// </remarks>
 public sealed partial class IoUringTarget : IWaitableTarget

@@ -24,7 +24,11 @@ internal unsafe struct SlotList(int* room)
     }
 
     /// <summary>Adds a slot.</summary>
-    public void Add(int slot) => _room[Count++] = slot;
+    public void Add(int slot)
+    {
+        Debug.Assert(new ReadOnlySpan<int>(_room, Count).IndexOf(slot) < 0, "A slot is in a list once.");
+        _room[Count++] = slot;
+    }
 
     /// <summary>Takes the last one away.</summary>
     public int TakeLast()

@@ -16,7 +16,8 @@ public interface IWaitableTarget : IBlockTarget
 /// <summary>A queue that its owner waits in, for results and for its guest.</summary>
 /// <remarks>
 /// Every call belongs to the owner's thread, which need not be the one that opened the queue. The owner calls <see cref="Reap"/>, looks at
-/// what its guest and others have for it, and only then waits.
+/// what its guest and others have for it, and only then waits. While enough is under way, <see cref="IBlockQueue.Unplug"/> may leave what was held
+/// back to the owner's next <see cref="Reap"/> or wait, whichever comes first.
 /// </remarks>
 public interface IWaitableQueue : IBlockQueue
 {
