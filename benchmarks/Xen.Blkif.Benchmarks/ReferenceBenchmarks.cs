@@ -12,6 +12,7 @@ public class ReferenceBenchmarks
     private const int Requests = 1024;
 
     private RingStand _csharp = null!;
+    private RingStand _sleeping = null!;
     private RingStand _perRequest = null!;
     private RingStand _perPass = null!;
 
@@ -25,7 +26,8 @@ public class ReferenceBenchmarks
     public void Setup()
     {
         RingWorkload workload = RingWorkload.All.Single(workload => workload.Name == Workload);
-        _csharp = new RingStand(workload, guest => new EngineBackend(guest));
+        _csharp = new RingStand(workload, guest => new EngineBackend(guest, EngineWay.Looking));
+        _sleeping = new RingStand(workload, guest => new EngineBackend(guest, EngineWay.Sleeping));
         _perRequest = new RingStand(workload, guest => new ReferenceBackend(guest, ReferenceWay.PerRequest));
         _perPass = new RingStand(workload, guest => new ReferenceBackend(guest, ReferenceWay.PerPass));
     }
@@ -34,6 +36,7 @@ public class ReferenceBenchmarks
     public void Cleanup()
     {
         _csharp.Dispose();
+        _sleeping.Dispose();
         _perRequest.Dispose();
         _perPass.Dispose();
     }
@@ -46,6 +49,11 @@ public class ReferenceBenchmarks
     [Benchmark(OperationsPerInvoke = Requests)]
     public void CPerPass() => _perPass.Run(Requests);
 
+    /// <summary>The thread looks for the next requests, and they are there.</summary>
     [Benchmark(OperationsPerInvoke = Requests)]
     public void CSharp() => _csharp.Run(Requests);
+
+    /// <summary>The thread asks for an event and goes to sleep, and back at once.</summary>
+    [Benchmark(OperationsPerInvoke = Requests)]
+    public void CSharpAsleep() => _sleeping.Run(Requests);
 }

@@ -8,15 +8,27 @@ using Xen.Blkif.Targets;
 
 namespace Xen.Blkif.PerfTests.Ring;
 
+/// <summary>What a queue's thread does when a pass is over.</summary>
+internal enum EngineWay
+{
+    /// <summary>It looks for the next requests, as it does while they come sooner than a sleep would end, and there they are.</summary>
+    Looking,
+
+    /// <summary>It asks for an event and sleeps, for no time.</summary>
+    Sleeping,
+}
+
 /// <summary>The engine of this library, called as its thread calls it.</summary>
 internal sealed unsafe class EngineBackend : IRingBackend
 {
     private readonly RingGuest _guest;
+    private readonly EngineWay _way;
     private readonly RequestEngine _engine;
 
-    public EngineBackend(RingGuest guest)
+    public EngineBackend(RingGuest guest, EngineWay way)
     {
         _guest = guest;
+        _way = way;
         var target = new NoTarget(guest.HasReadOnlyDisk);
         _engine = RequestEngine.Create(new EngineSettings
         {
@@ -29,6 +41,7 @@ internal sealed unsafe class EngineBackend : IRingBackend
             Target = target,
             Limits = target.Info.ToRequestLimits(RingGuest.MaxIndirectSegments),
         });
+        _engine.IsPolled = way == EngineWay.Looking;
     }
 
     public long Done => _engine.Statistics.Reads.Done + _engine.Statistics.Writes.Done + _engine.Statistics.Flushes.Done + _engine.Statistics.Discards.Done;
@@ -59,12 +72,12 @@ internal sealed unsafe class EngineBackend : IRingBackend
 
     public void Dispose() => _engine.Dispose();
 
-    // From one wait for the event channel to the next.
+    // From the moment that there are requests until it is found that there are no more.
     private void Ring()
     {
         do
             _engine.RunPass();
-        while (!_engine.PrepareToSleep());
+        while (_way == EngineWay.Looking ? _engine.HasWork : !_engine.PrepareToSleep());
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -16,8 +16,11 @@ internal static class RingComparison
         {
             foreach (RingWorkload workload in workloads)
             {
-                using var stand = new RingStand(workload, guest => new EngineBackend(guest));
-                stand.Measure(Turn);
+                foreach (EngineWay way in Enum.GetValues<EngineWay>())
+                {
+                    using var stand = new RingStand(workload, guest => new EngineBackend(guest, way));
+                    stand.Measure(Turn);
+                }
             }
         }
         while (Stopwatch.GetElapsedTime(started) < WarmUp);
@@ -25,13 +28,14 @@ internal static class RingComparison
 
     /// <summary>Measures one workload.</summary>
     /// <param name="workload">The requests.</param>
-    /// <param name="rounds">Turns that each of the three takes.</param>
+    /// <param name="rounds">Turns that each of the four takes.</param>
     public static RingRow Measure(RingWorkload workload, int rounds)
     {
-        using var csharp = new RingStand(workload, guest => new EngineBackend(guest));
+        using var csharp = new RingStand(workload, guest => new EngineBackend(guest, EngineWay.Looking));
+        using var sleeping = new RingStand(workload, guest => new EngineBackend(guest, EngineWay.Sleeping));
         using var perRequest = new RingStand(workload, guest => new ReferenceBackend(guest, ReferenceWay.PerRequest));
         using var perPass = new RingStand(workload, guest => new ReferenceBackend(guest, ReferenceWay.PerPass));
-        RingStand[] stands = [csharp, perRequest, perPass];
+        RingStand[] stands = [csharp, sleeping, perRequest, perPass];
 
         foreach (RingStand stand in stands)
             stand.Measure(Turn);
@@ -42,7 +46,7 @@ internal static class RingComparison
                 times[stand].Add(stand.Measure(Turn));
         }
 
-        double[] ratios = [.. times[csharp].Zip(times[perRequest], (ours, theirs) => ours / theirs)];
+        double[] ratios = Ratios(csharp, perRequest);
         return new RingRow(
             workload.Name,
             Median.Of(times[csharp]),
@@ -50,7 +54,11 @@ internal static class RingComparison
             Median.Of(ratios),
             ratios.Min(),
             ratios.Max(),
+            Median.Of(times[sleeping]),
+            Median.Of(Ratios(sleeping, perRequest)),
             Median.Of(times[perPass]),
-            Median.Of(times[csharp].Zip(times[perPass], (ours, theirs) => ours / theirs)));
+            Median.Of(Ratios(csharp, perPass)));
+
+        double[] Ratios(RingStand ours, RingStand theirs) => [.. times[ours].Zip(times[theirs], (our, their) => our / their)];
     }
 }

@@ -122,7 +122,7 @@ internal sealed class EngineThread
     /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
     private bool TryLook(long since, long ticks, out bool found, out long looked)
     {
-        // The clock may take longer than a look, much longer where it is a system call.
+        // The clock may take longer than a look, much longer where it is a system call. What is found is not kept waiting for it.
         const int LooksForEachReading = 16;
         found = false;
         looked = 0;
@@ -130,17 +130,16 @@ internal sealed class EngineThread
         {
             if (Interlocked.Increment(ref _looking) > MostLooking)
                 return false;
-            long now;
-            do
+            while (true)
             {
                 for (int i = 0; i < LooksForEachReading && !(found = _engine.HasWork); i++)
                     Thread.SpinWait(1); // for the other thread of the processor's core
-                now = MonotonicClock.Now();
+                if (found || looked >= ticks)
+                    return true;
+                long now = MonotonicClock.Now();
                 looked = now - since;
+                _engine.NoteTime(now);
             }
-            while (!found && looked < ticks);
-            _engine.NoteTime(now);
-            return true;
         }
         finally
         {

@@ -13,7 +13,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         if (count == 0)
             return;
 
-        long now = _time = _clock();
+        long now = _time = _noted = _clock();
         RequestPool<TRequest> pool = _pool;
         BackRing<TRequest, TResponse> ring = _ring;
         QueueStatistics statistics = Statistics;

@@ -51,7 +51,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     // When requests were last taken or answered; 0 where it was used since, or a pass without either came after that.
     private long _time;
 
-    // When this pass began, if the owner has said so and no request was taken since; else 0.
+    // When this pass began, where that need not be asked, for it follows one that answered requests, or the owner has said; else 0.
     private long _noted;
 
     // Requests that a predecessor took and did not answer, until the first pass has begun them anew.
@@ -123,7 +123,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         EnterGate();
         bool done = Pass();
         LeaveGate();
-        _noted = 0;
         return done;
     }
 
@@ -198,7 +197,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private void Tidy()
     {
         _guest.Tidy(TimeOfLastPass, InFlight == 0);
-        _time = 0;
+        _time = _noted = 0;
     }
 
     /// <inheritdoc/>

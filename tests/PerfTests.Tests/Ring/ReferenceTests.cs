@@ -31,7 +31,7 @@ internal sealed class ReferenceTests
     {
         using var ours = new RingGuest(protocol) { HasReadOnlyDisk = readOnly };
         using var theirs = new RingGuest(protocol) { HasReadOnlyDisk = readOnly };
-        using var engine = new EngineBackend(ours);
+        using var engine = new EngineBackend(ours, EngineWay.Sleeping); // so that it asks for events, as C does
         using var reference = new ReferenceBackend(theirs, way);
         var random = new Random(20261121);
         for (int i = 0; i < Requests; i++)
@@ -56,7 +56,8 @@ internal sealed class ReferenceTests
     {
         Func<RingGuest, IRingBackend>[] backends =
         [
-            guest => new EngineBackend(guest),
+            guest => new EngineBackend(guest, EngineWay.Looking),
+            guest => new EngineBackend(guest, EngineWay.Sleeping),
             guest => new ReferenceBackend(guest, ReferenceWay.PerRequest),
             guest => new ReferenceBackend(guest, ReferenceWay.PerPass),
         ];

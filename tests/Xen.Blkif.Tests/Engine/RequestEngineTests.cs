@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Protocol;
 using Xen.Blkif.Targets;
@@ -468,6 +469,35 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
         Assert.That(statistics.RefusedFor(Refusal.BeyondEnd), Is.EqualTo(1));
         Assert.That(statistics.Reads.Latency.Count, Is.EqualTo(2));
         Assert.That(statistics.Reads.Latency.Percentile(1), Is.GreaterThan(TimeSpan.Zero));
+    }
+
+    [Test]
+    public void A_pass_that_follows_another_begins_when_that_ended_and_one_after_a_sleep_when_it_was_over()
+    {
+        // Each look at this clock takes a second, and a sleep an hour.
+        long seconds = 1;
+        using var pair = new QueuePair(new MemoryTarget(1 << 20), Options, configure: settings => settings with
+        {
+            Clock = () => seconds++ * Stopwatch.Frequency,
+        });
+        Serve(pair);
+        long before = seconds;
+        Serve(pair);
+        Assert.That(seconds - before, Is.EqualTo(1), "looks at the clock of a pass that follows another");
+
+        Assert.That(pair.Engine.PrepareToSleep(), Is.True);
+        seconds += 3600;
+        Serve(pair);
+        Assert.That(pair.Engine.Statistics.Reads.Latency.Count, Is.EqualTo(3));
+        Assert.That(pair.Engine.Statistics.Reads.Latency.Max, Is.EqualTo(TimeSpan.FromSeconds(1)));
+
+        static void Serve(QueuePair pair)
+        {
+            pair.Frontend.Put(BlkifOperation.Read, 0, 0, 4096);
+            pair.Frontend.Push();
+            Assert.That(pair.Engine.RunPass(), Is.True);
+            Assert.That(pair.Frontend.TryTake(out _), Is.True);
+        }
     }
 
     [Test]
