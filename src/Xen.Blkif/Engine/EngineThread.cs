@@ -122,8 +122,8 @@ internal sealed class EngineThread
     /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
     private bool TryLook(long since, long ticks, out bool found, out long looked)
     {
-        // The clock may take longer than a look, much longer where it is a system call. What is found is not kept waiting for it.
-        const int LooksForEachReading = 16;
+        // The clock may take longer than many looks, where it is a system call. What is found is not kept waiting for it.
+        const int PausesForEachReading = 8;
         found = false;
         looked = 0;
         try
@@ -132,8 +132,8 @@ internal sealed class EngineThread
                 return false;
             while (true)
             {
-                for (int i = 0; i < LooksForEachReading && !(found = _engine.HasWork); i++)
-                    Thread.SpinWait(1); // for the other thread of the processor's core
+                for (int pauses = 0; pauses < PausesForEachReading && !found; pauses++)
+                    found = HasWorkSoon();
                 if (found || looked >= ticks)
                     return true;
                 long now = MonotonicClock.Now();
@@ -145,6 +145,21 @@ internal sealed class EngineThread
         {
             Interlocked.Decrement(ref _looking);
         }
+    }
+
+    private bool HasWorkSoon()
+    {
+        // A pause leaves more to the other thread of the processor's core. On a virtual processor it may be an exit to the hypervisor, which
+        // takes as long as many looks, and keeps other processors waiting.
+        const int LooksForEachPause = 32;
+        for (int i = 0; i < LooksForEachPause; i++)
+        {
+            if (_engine.HasWork)
+                return true;
+        }
+
+        Thread.SpinWait(1);
+        return false;
     }
 
     private bool Wait(int milliseconds) => _engine.Waitable?.Wait(milliseconds) ?? _channel.Wait(milliseconds);

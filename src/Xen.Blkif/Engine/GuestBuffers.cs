@@ -68,9 +68,12 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         AttachOther(index, slot);
     }
 
+    /// <summary>Whether <see cref="Release"/> has to know the time.</summary>
+    public bool NotesTime => _persistent is not null;
+
     /// <summary>Takes back what a slot has rented, and lets go of the guest's pages: to be called before its response.</summary>
     /// <param name="slot">The slot.</param>
-    /// <param name="now">The time.</param>
+    /// <param name="now">The time, if it is noted.</param>
     public void Release(RequestSlot* slot, long now)
     {
         if (slot->HasLoans)

@@ -21,20 +21,22 @@ public sealed class OperationStatistics
     public long Bytes { get; private set; }
 
     /// <summary>How long requests that passed the checks took, from being taken to being answered.</summary>
+    /// <remarks>
+    /// Recorded after the answer, so that it may have one pass of requests less than the other numbers. What a queue finds while it looks for
+    /// work counts from when it last looked at the clock, some hundred looks at the ring ago at most.
+    /// </remarks>
     public LatencyHistogram Latency { get; } = new();
 
     internal long Requests => Done + Failed + Refused;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Count(in RequestSlot slot, long nanoseconds)
+    internal void Count(in RequestSlot slot)
     {
         if (slot.Refusal != Refusal.None)
         {
             Refused++;
-            return;
         }
-
-        if (slot.Status == BlkifStatus.Okay)
+        else if (slot.Status == BlkifStatus.Okay)
         {
             Done++;
             Bytes += slot.TotalLength;
@@ -43,8 +45,6 @@ public sealed class OperationStatistics
         {
             Failed++;
         }
-
-        Latency.Record(nanoseconds);
     }
 }
 
@@ -86,13 +86,23 @@ public sealed class QueueStatistics
     /// <param name="reason">The reason.</param>
     public long RefusedFor(Refusal reason) => Volatile.Read(ref _refusals[(int)reason]);
 
+    /// <summary>Counts a request that is answered.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Count(in RequestSlot slot, long now)
+    internal void Count(in RequestSlot slot)
     {
         if (slot.Refusal != Refusal.None)
             _refusals[(int)slot.Refusal]++;
+        Of((BlkifOperation)slot.Operation).Count(slot);
+    }
+
+    /// <summary>Counts how long it took, if it passed the checks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Time(in RequestSlot slot, long now)
+    {
+        if (slot.Refusal != Refusal.None)
+            return;
         long ticks = now - slot.Started;
-        Of((BlkifOperation)slot.Operation).Count(slot, TicksAreNanoseconds ? ticks : (long)(ticks * NanosecondsPerTick));
+        Of((BlkifOperation)slot.Operation).Latency.Record(TicksAreNanoseconds ? ticks : (long)(ticks * NanosecondsPerTick));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -13,7 +13,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         if (count == 0)
             return;
 
-        long now = _time = _noted = _clock();
+        // Where the clock is a system call, it takes longer than all of this. If it can, the guest does not wait for it.
+        long now = _guest.NotesTime ? _clock() : 0;
         RequestPool<TRequest> pool = _pool;
         BackRing<TRequest, TResponse> ring = _ring;
         QueueStatistics statistics = Statistics;
@@ -25,7 +26,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             uint at = ring.NextResponse;
             ring.Put().Fill(slot->Id, slot->Operation, slot->Status);
             _journal?.Index(index, at);
-            statistics.Count(*slot, now);
+            statistics.Count(*slot);
             pool.Return(index);
         }
 
@@ -51,5 +52,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             statistics.Notifications++;
             _channel.Notify();
         }
+
+        _time = _noted = now = now != 0 ? now : _clock();
+        for (int i = 0; i < count; i++)
+            statistics.Time(*pool.Slot(_finished[i]), now);
     }
 }

@@ -70,7 +70,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         long now = _clock();
         slot->Status = BlkifStatus.Error;
         _guest.Release(slot, now);
-        Statistics.Count(*slot, now);
+        Statistics.Count(*slot);
+        Statistics.Time(*slot, now);
         EndBarrier(index);
         _pool.Return(index);
     }
