@@ -17,8 +17,9 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     where TRequest : unmanaged, IBlkifRequest
     where TResponse : unmanaged, IBlkifResponse
 {
-    // With no more than this many requests under way, the storage waits for us: what comes is started at once.
-    private const int PlugThreshold = 1;
+    // With fewer requests under way than this, the storage may be waiting for us: what comes is started at once. Measured with 32 and 64 of 4 KiB:
+    // 5 and 8 cost a fifth less of the processor than to start all one by one, 16 a tenth, 3 a tenth of the speed too.
+    private const int PlugThreshold = 8;
 
     private readonly BackRing<TRequest, TResponse> _ring;
     private readonly RequestPool<TRequest> _pool;

@@ -19,27 +19,23 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     }
 
     /// <summary>
-    /// Starts the requests taken. Where the storage is the bottleneck they are held together: as many at a time as were under way before,
-    /// so that the groups grow with the load (the rule that QEMU's block devices have).
+    /// Starts the requests taken: one by one until the storage has enough to do, and the others together, which costs less and keeps nobody waiting.
+    /// So is the last one, where others are under way: the owner is about to call the target anyway.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Start()
     {
-        int inFlight = _pool.Rented - _taken.Count - _finished.Count;
-        bool plug = inFlight > PlugThreshold;
-        if (plug)
-            _target.Plug();
-
-        int held = 0;
+        bool plug = false;
         RequestPool<TRequest> pool = _pool;
         for (int i = 0; i < _taken.Count; i++)
         {
             int index = _taken[i];
-            if (plug && held++ == inFlight)
+            int left = _taken.Count - i;
+            int underWay = pool.Rented - left - _finished.Count;
+            if (!plug && (underWay >= PlugThreshold || (left == 1 && underWay > 1)))
             {
-                _target.Unplug();
+                plug = true;
                 _target.Plug();
-                held = 1;
             }
 
             RequestSlot* slot = pool.Slot(index);

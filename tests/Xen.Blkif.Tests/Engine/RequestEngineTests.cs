@@ -273,35 +273,43 @@ internal sealed class RequestEngineTests(BlkifProtocol protocol)
         Assert.That(Responses(pair).Single().Status, Is.EqualTo(expected));
     }
 
-    [Test]
-    public void Nothing_is_held_back_while_at_most_one_request_is_under_way()
+    // Without others under way, with some, and with many: r is a request, what is between brackets is held together.
+    [TestCase(0, 2, "rr")]
+    [TestCase(1, 1, "r")]
+    [TestCase(2, 1, "[r]")]
+    [TestCase(2, 3, "rr[r]")]
+    [TestCase(0, 12, "rrrrrrrr[rrrr]")]
+    [TestCase(6, 6, "rr[rrrr]")]
+    [TestCase(10, 2, "[rr]")]
+    public void Requests_are_started_one_by_one_until_the_storage_has_enough_to_do(int before, int requests, string expected)
     {
         var target = new ScriptedTarget();
-        using var pair = new QueuePair(target, Options);
-        for (int slot = 0; slot < 4; slot++)
-            pair.Frontend.Put(BlkifOperation.Read, slot, 0, 512);
-        pair.Run();
-        Assert.That(target.Calls, Has.None.Contains("plug"));
+        using var pair = new QueuePair(target, Options with { Depth = 16 });
+        Put(0, before);
+        target.Calls.Clear();
+        Put(before, before + requests);
+
+        string shape = string.Concat(target.Calls.Select(call => call switch { "plug" => "[", "unplug" => "]", _ => "r" }));
+        Assert.That(shape, Is.EqualTo(expected));
         Finish(pair, target);
+
+        void Put(int from, int end)
+        {
+            for (int slot = from; slot < end; slot++)
+                pair.Frontend.Put(BlkifOperation.Read, slot, 0, 512);
+            pair.Run();
+        }
     }
 
     [Test]
-    public void Groups_are_as_large_as_what_was_under_way_before()
+    public void What_is_done_at_once_is_never_held()
     {
-        var target = new ScriptedTarget();
-        using var pair = new QueuePair(target, Options);
-        for (int slot = 0; slot < 3; slot++)
+        var target = new ScriptedTarget { Answer = _ => BlockStatus.Okay };
+        using var pair = new QueuePair(target, Options with { Depth = 16 });
+        for (int slot = 0; slot < 16; slot++)
             pair.Frontend.Put(BlkifOperation.Read, slot, 0, 512);
         pair.Run();
-        target.Calls.Clear();
-
-        for (int slot = 3; slot < 11; slot++)
-            pair.Frontend.Put(BlkifOperation.Read, slot, 0, 512);
-        pair.Run();
-
-        string shape = string.Concat(target.Calls.Select(call => call switch { "plug" => "[", "unplug" => "]", _ => "r" }));
-        Assert.That(shape, Is.EqualTo("[rrr][rrr][rr]"));
-        Finish(pair, target);
+        Assert.That(target.Calls, Has.None.Contains("plug"));
     }
 
     [Test]
