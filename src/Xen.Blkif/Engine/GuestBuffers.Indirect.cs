@@ -41,6 +41,7 @@ internal sealed unsafe partial class GuestBuffers
     public void GatherSegments(RequestSlot* slot, GrantReference page)
     {
         slot->HasLoans = true;
+        slot->Vectors = null;
         slot->Rented = _indirect.TryRent();
         if (slot->Rented == null)
         {

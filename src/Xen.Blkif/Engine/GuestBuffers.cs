@@ -55,17 +55,34 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     /// </summary>
     public void Attach(int index, RequestSlot* slot)
     {
-        if (_access == GuestMemoryAccess.Copy && slot->Rented == null)
+        slot->Vectors = slot->Rented == null ? VectorsOf(index) : (IoVector*)(slot->Rented + IndirectVectors);
+        slot->VectorCount = 0;
+        slot->IsCopied = false;
+        if (_access == GuestMemoryAccess.Map)
         {
-            // Most requests of most guests, in a few instructions.
-            slot->Vectors = VectorsOf(index);
-            slot->Vectors[0] = new IoVector((nint)_small.Use(index, slot->Started), (nint)slot->Length);
-            slot->VectorCount = 1;
-            slot->IsCopied = true;
-            return;
+            if (!TryMap(slot))
+                slot->Status = BlkifStatus.Error;
         }
+        else if (_persistent is null || !TryHold(slot, _persistent))
+        {
+            if (slot->Rented == null)
+                GiveBuffer(index, slot);
+            else
+                GivePieces(slot);
+        }
+    }
 
-        AttachOther(index, slot);
+    /// <summary>Has a slot keep for its data what the last request there had: most requests of most guests, in a few instructions.</summary>
+    /// <returns>False where it has nothing.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryReuse(RequestSlot* slot)
+    {
+        IoVector* vectors = slot->Vectors;
+        if (vectors == null)
+            return false;
+        *vectors = new IoVector(vectors->Address, (nint)slot->Length);
+        _small.NoteUse(slot->Started);
+        return true;
     }
 
     /// <summary>Whether <see cref="Release"/> has to know the time.</summary>
@@ -85,6 +102,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     public void GatherFetch(RequestSlot* slot) => Gather(slot, intoGuest: false);
 
     /// <summary>Notes that the data of a request that is copied is to go into the guest with the next <see cref="Copy"/>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public void GatherDelivery(RequestSlot* slot) => Gather(slot, intoGuest: true);
 
     /// <summary>Copies what was noted. A piece that fails fails its request alone.</summary>
@@ -102,27 +120,11 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
 
     private IoVector* VectorsOf(int index) => (IoVector*)_vectors.Start + (index * BlkifLimits.MaxSegments);
 
-    private void AttachOther(int index, RequestSlot* slot)
-    {
-        slot->Vectors = slot->Rented == null ? VectorsOf(index) : (IoVector*)(slot->Rented + IndirectVectors);
-        slot->VectorCount = 0;
-        if (_access == GuestMemoryAccess.Map)
-        {
-            if (!TryMap(slot))
-                slot->Status = BlkifStatus.Error;
-        }
-        else if (_persistent is null || !TryHold(slot, _persistent))
-        {
-            if (slot->Rented == null)
-                GiveBuffer(index, slot);
-            else
-                GivePieces(slot);
-        }
-    }
-
     private void ReleaseLoans(RequestSlot* slot, long now)
     {
+        IoVector* vectors = slot->Vectors;
         slot->HasLoans = false;
+        slot->Vectors = null;
         if (slot->Mapped != 0)
             _pages.Unmap(slot->Mapped, slot->SegmentCount);
         slot->Mapped = 0;
@@ -131,7 +133,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
             _persistent!.Release(slot->Segments[--slot->Held].Reference, now);
 
         while (slot->Pieces > 0)
-            _pieces.Return((byte*)slot->Vectors[--slot->Pieces].Address);
+            _pieces.Return((byte*)vectors[--slot->Pieces].Address);
 
         if (slot->Rented != null)
             _indirect.Return(slot->Rented);
@@ -186,6 +188,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     private void GiveBuffer(int index, RequestSlot* slot)
     {
         slot->IsCopied = true;
-        slot->AddVector((nint)_small.Use(index, slot->Started), (nint)slot->Length);
+        slot->AddVector((nint)_small.Of(index), (nint)slot->Length);
+        _small.NoteUse(slot->Started);
     }
 }

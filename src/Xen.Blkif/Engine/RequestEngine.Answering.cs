@@ -20,18 +20,17 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         QueueStatistics statistics = Statistics;
         for (int i = 0; i < count; i++)
         {
-            int index = _finished[i];
-            RequestSlot* slot = pool.Slot(index);
+            RequestSlot* slot = _finished[i];
             _guest.Release(slot, now);
             uint at = ring.NextResponse;
             ring.Put().Fill(slot->Id, slot->Operation, slot->Status);
-            _journal?.Index(index, at);
+            _journal?.Index(pool.IndexOf(slot), at);
             statistics.Count(*slot);
-            pool.Return(index);
+            pool.Return(slot);
         }
 
         // What they had may be what a request in the ring waits for.
-        _lacksRoom = false;
+        _obstacles &= ~Obstacles.Room;
         uint before = _ring.Publish();
 
         // What is said before sleep is said here already where there is nothing more to do: one fence then serves for both.
@@ -44,7 +43,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         if (_journal is not null)
         {
             for (int i = 0; i < count; i++)
-                _journal.Release(_finished[i]);
+                _journal.Release(pool.IndexOf(_finished[i]));
         }
 
         if (isAwaited)
@@ -55,6 +54,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
         _time = _noted = now = now != 0 ? now : _clock();
         for (int i = 0; i < count; i++)
-            statistics.Time(*pool.Slot(_finished[i]), now);
+            statistics.Time(*_finished[i], now);
     }
 }

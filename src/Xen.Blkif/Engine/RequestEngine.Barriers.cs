@@ -5,41 +5,48 @@ namespace Xen.Blkif.Engine;
 /// <content>Writes with a barrier: what came before is done first, on all queues, and what comes after waits.</content>
 internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
-    private const int None = -1;
-
     // The queue's part in the gate of the device; null where it has no other queue, or offers no barriers.
     private readonly BarrierGate.Member? _gate;
 
-    // The barrier that was taken, by slot. What is behind it in the ring stays there.
-    private int _barrier = None;
+    // The barrier that was taken. What is behind it in the ring stays there.
+    private RequestSlot* _barrier;
     private bool _barrierBegun;
-    private bool _isShutOut;
 
     /// <inheritdoc/>
     internal override void LeaveDevice() => _gate?.Leave();
 
     // Busy before a request is taken; see BarrierGate.
-    private void EnterGate() => _isShutOut = _gate is not null && !_gate.TryEnter();
+    private void EnterGate()
+    {
+        if (_gate is null)
+            return;
+        if (_gate.TryEnter())
+            _obstacles &= ~Obstacles.Gate;
+        else
+            _obstacles |= Obstacles.Gate;
+    }
 
     private void LeaveGate()
     {
         if (_gate is null)
             return;
-        int waiting = _barrier != None && !_barrierBegun ? 1 : 0;
+        int waiting = _barrier != null && !_barrierBegun ? 1 : 0;
         if (_pool.Rented == waiting)
             _gate.BeIdle();
     }
 
-    private void NoteBarrier(int index)
+    private void NoteBarrier(RequestSlot* slot)
     {
-        if (_pool.Slot(index)->Kind == BlockRequestKind.Barrier)
-            _barrier = index;
+        if (slot->Kind != BlockRequestKind.Barrier)
+            return;
+        _barrier = slot;
+        _obstacles |= Obstacles.Barrier;
     }
 
     /// <summary>Begins the barrier when all that came before it is done.</summary>
     private void StartBarrier()
     {
-        if (_barrier == None || _barrierBegun)
+        if (_barrier == null || _barrierBegun)
             return;
         bool isAlone = _pool.Rented - _finished.Count == 1;
         if (!isAlone || (_gate is not null && !_gate.TryClose()))
@@ -50,12 +57,14 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     }
 
     /// <summary>Lets later requests pass where a barrier has come to its end, whatever that is.</summary>
-    private void EndBarrier(int index)
+    private void EndBarrier(RequestSlot* slot)
     {
-        if (index != _barrier)
+        if (slot != _barrier)
             return;
 
-        _barrier = None;
+        slot->FlushesAfter = false;
+        _barrier = null;
+        _obstacles &= ~Obstacles.Barrier;
         _barrierBegun = false;
         _gate?.Open();
     }

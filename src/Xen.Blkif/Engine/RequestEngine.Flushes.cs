@@ -9,14 +9,13 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 {
     private readonly FlushFailurePolicy _flushFailure;
 
-    // By slot: those that are to be tried again, all at once when the time has come.
-    private readonly int[] _heldFlushes;
+    // Those that are to be tried again, all at once when the time has come.
+    private readonly RequestSlot*[] _heldFlushes;
     private int _heldCount;
     private long _heldUntil;
-    private bool _flushesFail;
 
     /// <inheritdoc/>
-    public override bool HasLostFlush => _flushesFail;
+    public override bool HasLostFlush => (_obstacles & Obstacles.LostFlush) != Obstacles.None;
 
     // Rounded up: who wakes a moment too early finds nothing to do. -1 where there is nothing to wait for.
     private int MillisecondsUntilRetry =>
@@ -41,38 +40,37 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     /// <summary>Keeps a flush that failed from the guest, as the policy says.</summary>
     /// <returns>False where the guest is to be told.</returns>
-    private bool TryHold(int index, RequestSlot* slot, BlockStatus status)
+    private bool TryHold(RequestSlot* slot, BlockStatus status)
     {
         if (status != BlockStatus.Error || slot->Kind is not (BlockRequestKind.Flush or BlockRequestKind.FlushThenWrite or BlockRequestKind.Barrier))
             return false;
 
-        if (_flushFailure.AllowsRetry(slot->Retries) && !_flushesFail)
+        if (_flushFailure.AllowsRetry(slot->Retries) && !HasLostFlush)
         {
             slot->Retries++;
             if (_heldCount == 0)
                 _heldUntil = _clock() + (long)(_flushFailure.Pause.TotalSeconds * Stopwatch.Frequency);
-            _heldFlushes[_heldCount++] = index;
+            _heldFlushes[_heldCount++] = slot;
             return true;
         }
 
         if (_flushFailure.TellsGuest)
             return false;
         _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
-        _flushesFail = true;
-        Abandon(index);
+        _obstacles |= Obstacles.LostFlush;
+        Abandon(slot);
         return true;
     }
 
     // Without a response: any would be taken for something that it is not.
-    private void Abandon(int index)
+    private void Abandon(RequestSlot* slot)
     {
-        RequestSlot* slot = _pool.Slot(index);
         long now = _clock();
         slot->Status = BlkifStatus.Error;
         _guest.Release(slot, now);
         Statistics.Count(*slot);
         Statistics.Time(*slot, now);
-        EndBarrier(index);
-        _pool.Return(index);
+        EndBarrier(slot);
+        _pool.Return(slot);
     }
 }

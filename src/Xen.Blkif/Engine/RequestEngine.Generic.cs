@@ -37,13 +37,15 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private readonly DiscardUnits _discardUnits;
     private readonly long _maxDiscard;
 
-    // The requests of this pass, by slot: taken and to be started; done and to be answered.
+    // The requests of this pass: taken and to be started; done and to be answered.
     private SlotList _taken;
     private SlotList _finished;
 
-    // The next request in the ring is an indirect one that there is no room for. It was put back there, and all behind it wait, until a request is
-    // answered: what it lacks is with another one under way, always. Where others have the rest of the budget, each answer is a chance to ask again.
-    private bool _lacksRoom;
+    // Why no request is taken from the ring, if there is any reason.
+    private Obstacles _obstacles;
+
+    // The segments of some of the requests taken are yet to be brought out of the guest.
+    private bool _awaitsSegments;
 
     // Events and wake-ups were asked for, and the fence after that is passed; and whether events were, for there is room for requests.
     private bool _isToBeWoken;
@@ -86,7 +88,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
         _clock = settings.Clock;
         _guest = new GuestBuffers(settings, _log, slots, indirect);
         _flushFailure = settings.FlushFailure;
-        _heldFlushes = new int[slots];
+        _heldFlushes = new RequestSlot*[slots];
         _gate = settings.Barriers?.Join(_channel.Wake);
     }
 
@@ -99,7 +101,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     /// <inheritdoc/>
     public override int MaxSleepMilliseconds => (int)Math.Min((uint)_guest.MaxSleepMilliseconds(InFlight == 0), (uint)MillisecondsUntilRetry);
 
-    private bool CanTake => !_pool.IsExhausted && !_lacksRoom && _barrier == None && !_isShutOut && !_flushesFail;
+    private bool CanTake => _obstacles == Obstacles.None && !_pool.IsExhausted;
 
     /// <inheritdoc/>
     internal override bool HasWork =>
@@ -215,5 +217,25 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
             _guest.Dispose();
             _pool.Dispose();
         }
+    }
+
+    [Flags]
+    private enum Obstacles : byte
+    {
+        None = 0,
+
+        // The next request in the ring is an indirect one that there is no room for. It was put back there, and all behind it wait, until a request
+        // is answered: what it lacks is with another one under way, always. Where others have the rest of the budget, each answer is a chance
+        // to ask again.
+        Room = 1,
+
+        // A barrier was taken, and is not done.
+        Barrier = 2,
+
+        // Another queue's barrier has closed the gate.
+        Gate = 4,
+
+        // A flush failed for good.
+        LostFlush = 8,
     }
 }

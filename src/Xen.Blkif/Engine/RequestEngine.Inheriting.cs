@@ -17,19 +17,16 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     }
 
     /// <summary>Begins anew what a predecessor left unanswered. Its data has not left the guest's pages, or has not reached them.</summary>
-    /// <returns>Whether the segments of some are yet to be brought out of the guest.</returns>
-    private bool BeginInherited(RequestLimits limits)
+    private void BeginInherited(RequestLimits limits)
     {
-        bool indirect = false;
         long now = _clock();
         foreach (int index in _inherited)
         {
-            TRequest* copy = _pool.Copy(index);
-            _journal!.Read(index, out *copy);
-            indirect |= Begin(index, _pool.Slot(index), copy, limits, now);
+            RequestSlot* slot = _pool.Slot(index);
+            _journal!.Read(index, out *RequestPool<TRequest>.Copy(slot));
+            Begin(slot, limits, now);
         }
 
         _inherited = [];
-        return indirect;
     }
 }

@@ -14,7 +14,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         {
             int index = slot;
             slot = _inbox.Collect(index, out BlockStatus status);
-            Advance(index, status);
+            Advance(_pool.Slot(index), status);
         }
     }
 
@@ -29,7 +29,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         RequestPool<TRequest> pool = _pool;
         for (int i = 0; i < _taken.Count; i++)
         {
-            int index = _taken[i];
+            RequestSlot* slot = _taken[i];
             int left = _taken.Count - i;
             int underWay = pool.Rented - left - _finished.Count;
             if (!plug && (underWay >= PlugThreshold || (left == 1 && underWay > 1)))
@@ -38,13 +38,12 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
                 _target.Plug();
             }
 
-            RequestSlot* slot = pool.Slot(index);
             if (slot->Status != BlkifStatus.Okay)
-                Answer(index);
+                Answer(slot);
             else if (slot->Kind <= BlockRequestKind.Write)
-                Transfer(index, slot);
-            else if (index != _barrier)
-                Run(index);
+                Transfer(slot);
+            else if (slot != _barrier)
+                Run(slot);
         }
 
         if (plug)
@@ -52,61 +51,63 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     }
 
     /// <summary>Has the target do what is one step: a read or a write. Most requests are.</summary>
-    private void Transfer(int index, RequestSlot* slot)
+    private void Transfer(RequestSlot* slot)
     {
-        BlockStatus status = SubmitTransfer(index, slot);
+        BlockStatus status = SubmitTransfer(slot);
         if (status == BlockStatus.Okay)
-            Succeed(index, slot);
+            Succeed(slot);
         else if (status != BlockStatus.Pending)
-            Finish(index, slot, status);
+            Finish(slot, status);
     }
 
     /// <summary>Has the target do one step of a request after another, until one is pending or all are done.</summary>
-    private void Run(int index)
+    private void Run(RequestSlot* slot)
     {
-        RequestSlot* slot = _pool.Slot(index);
         BlockStatus status = BlockStatus.Okay;
         if (slot->Kind == BlockRequestKind.Discard && slot->Length == 0)
         {
             // It had no whole unit in it: nothing can be given back.
-            Finish(index, slot, status);
+            Finish(slot, status);
             return;
         }
 
         do
         {
-            status = slot->Kind <= BlockRequestKind.Write ? SubmitTransfer(index, slot) : SubmitOther(index, slot);
+            status = slot->Kind <= BlockRequestKind.Write ? SubmitTransfer(slot) : SubmitOther(slot);
             if (status == BlockStatus.Pending)
                 return;
         }
         while (HasNextStep(slot, status));
 
-        Finish(index, slot, status);
+        Finish(slot, status);
     }
 
-    private void Advance(int index, BlockStatus status)
+    private void Advance(RequestSlot* slot, BlockStatus status)
     {
-        RequestSlot* slot = _pool.Slot(index);
         if (HasNextStep(slot, status))
-            Run(index);
+            Run(slot);
         else
-            Finish(index, slot, status);
+            Finish(slot, status);
     }
 
-    private BlockStatus SubmitTransfer(int index, RequestSlot* slot) =>
-        Submit(index, BlockIo.Transfer((BlockIoKind)slot->Kind, index, slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount));
+    private BlockStatus SubmitTransfer(RequestSlot* slot) => Submit(BlockIo.Transfer(
+        (BlockIoKind)slot->Kind, _pool.IndexOf(slot), slot->Offset, slot->Length, (nint)slot->Vectors, slot->VectorCount));
 
-    private BlockStatus SubmitOther(int index, RequestSlot* slot) => Submit(index, slot->Kind switch
+    private BlockStatus SubmitOther(RequestSlot* slot)
     {
-        BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
-        BlockRequestKind.SecureDiscard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard), secure: true),
-        _ => BlockIo.Flush(index),
-    });
+        int index = _pool.IndexOf(slot);
+        return Submit(slot->Kind switch
+        {
+            BlockRequestKind.Discard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard)),
+            BlockRequestKind.SecureDiscard => BlockIo.Discard(index, slot->Offset, Math.Min(slot->Length, _maxDiscard), secure: true),
+            _ => BlockIo.Flush(index),
+        });
+    }
 
-    private BlockStatus Submit(int index, in BlockIo io)
+    private BlockStatus Submit(in BlockIo io)
     {
         if (!_isInline)
-            _inbox.Expect(index);
+            _inbox.Expect(io.Slot);
         BlockStatus status;
         try
         {
@@ -123,7 +124,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
         if (_isInline)
             return status == BlockStatus.Pending ? BlockStatus.Error : status;
-        return status == BlockStatus.Pending || _inbox.TryForget(index) ? status : BlockStatus.Pending;
+        return status == BlockStatus.Pending || _inbox.TryForget(io.Slot) ? status : BlockStatus.Pending;
     }
 
     private bool HasNextStep(RequestSlot* slot, BlockStatus status)
@@ -159,15 +160,15 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         }
     }
 
-    private void Finish(int index, RequestSlot* slot, BlockStatus status)
+    private void Finish(RequestSlot* slot, BlockStatus status)
     {
         if (status == BlockStatus.Okay)
         {
-            Succeed(index, slot);
+            Succeed(slot);
             return;
         }
 
-        if (TryHold(index, slot, status))
+        if (TryHold(slot, status))
             return;
 
         _log.Failed(slot->Kind, slot->Offset, slot->Length, status);
@@ -175,20 +176,20 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         // A transfer is always supported; a target that says otherwise failed.
         bool optional = slot->Kind is not (BlockRequestKind.Read or BlockRequestKind.Write);
         slot->Status = status == BlockStatus.NotSupported && optional ? BlkifStatus.NotSupported : BlkifStatus.Error;
-        Answer(index);
+        Answer(slot);
     }
 
     // The data of a read goes into the guest with the copy that comes before any response shows.
-    private void Succeed(int index, RequestSlot* slot)
+    private void Succeed(RequestSlot* slot)
     {
         if (slot->Kind == BlockRequestKind.Read && slot->IsCopied)
             _guest.GatherDelivery(slot);
-        Answer(index);
+        Answer(slot);
     }
 
-    private void Answer(int index)
+    private void Answer(RequestSlot* slot)
     {
-        EndBarrier(index);
-        _finished.Add(index);
+        EndBarrier(slot);
+        _finished.Add(slot);
     }
 }

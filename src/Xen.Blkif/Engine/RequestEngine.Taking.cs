@@ -10,50 +10,51 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <summary>Takes requests from the ring for as long as there is room for them, and checks each.</summary>
     private void Take(RequestLimits limits)
     {
-        bool indirect = IsInheriting && !_isShutOut && BeginInherited(limits);
+        if (IsInheriting && (_obstacles & Obstacles.Gate) == Obstacles.None)
+            BeginInherited(limits);
         if (!IsDraining && CanTake && _ring.Look())
-            indirect |= TakeAnnounced(limits);
+            TakeAnnounced(limits);
 
-        if (indirect)
+        if (_awaitsSegments)
             TakeSegments(limits);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool TakeAnnounced(RequestLimits limits)
+    private void TakeAnnounced(RequestLimits limits)
     {
         BackRing<TRequest, TResponse> ring = _ring;
         RequestPool<TRequest> pool = _pool;
-        bool indirect = false;
         long now = _time = _noted != 0 ? _noted : _clock();
         _noted = 0;
         do
         {
-            int index = pool.Rent();
-            TRequest* copy = pool.Copy(index);
-            ring.TakeAnnounced(out *copy);
-            indirect |= Begin(index, pool.Slot(index), copy, limits, now);
-            if (_lacksRoom)
+            RequestSlot* slot = pool.Rent();
+            ring.TakeAnnounced(out *RequestPool<TRequest>.Copy(slot));
+            Begin(slot, limits, now);
+            if ((_obstacles & Obstacles.Room) != Obstacles.None)
             {
                 // The copy is forgotten: the next one is checked as if there had been none.
                 ring.PutBack();
-                pool.Return(index);
+                pool.Return(slot);
                 break;
             }
 
-            _journal?.Take(index, *copy);
+            _journal?.Take(pool.IndexOf(slot), *RequestPool<TRequest>.Copy(slot));
         }
-        while (ring.HasAnnounced && !pool.IsExhausted && _barrier == None);
-        return indirect;
+        while (ring.HasAnnounced && CanTake);
     }
 
-    /// <summary>Checks a request. One that there is no room for leaves <see cref="_lacksRoom"/> set, and nothing else.</summary>
-    /// <returns>Whether its segments are yet to be brought out of the guest.</returns>
-    private bool Begin(int index, RequestSlot* slot, TRequest* copy, RequestLimits limits, long now)
+    /// <summary>Checks a request, of which there is a copy. One that there is no room for leaves that obstacle, and nothing else.</summary>
+    private void Begin(RequestSlot* slot, RequestLimits limits, long now)
     {
+        TRequest* copy = RequestPool<TRequest>.Copy(slot);
         slot->Id = copy->Id;
         slot->Started = now;
         if (copy->Operation > (byte)BlkifOperation.Write)
-            return BeginOther(index, slot, copy, limits);
+        {
+            BeginOther(slot, copy, limits);
+            return;
+        }
 
         // Reads and writes, which are most requests, without a detour.
         slot->Operation = copy->Operation;
@@ -62,52 +63,55 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             refusal = Refusal.ReadOnly;
         if (refusal != Refusal.None)
         {
-            Refuse(index, slot, copy, refusal);
-            return false;
+            Refuse(slot, copy, refusal);
+            return;
         }
 
         Prepare(slot, copy->SegmentCount);
         Describe(slot, (BlockRequestKind)copy->Operation, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), copy->SectorNumber, sectors);
-        AttachData(index, slot);
+        AttachData(slot);
 
         // A read that needs nothing from the guest first, and overtakes nobody, is done on the spot where that can be.
         if (_isInline && copy->Operation == (byte)BlkifOperation.Read && _taken.Count == 0 && slot->Status == BlkifStatus.Okay)
-            Transfer(index, slot);
+            Transfer(slot);
         else
-            _taken.Add(index);
-        return false;
+            _taken.Add(slot);
     }
 
-    private bool BeginOther(int index, RequestSlot* slot, TRequest* copy, RequestLimits limits)
+    private void BeginOther(RequestSlot* slot, TRequest* copy, RequestLimits limits)
     {
         slot->Operation = RequestParser.OperationToAnswer(ref *copy);
         Refusal refusal = RequestParser.Parse(ref *copy, limits, out BlockRequest request);
         if (refusal != Refusal.None)
         {
-            Refuse(index, slot, copy, refusal);
-            return false;
+            Refuse(slot, copy, refusal);
+            return;
         }
 
         if (request.AwaitsSegments)
-            return BeginIndirect(index, slot, copy, request.SegmentCount);
+        {
+            BeginIndirect(slot, copy, request.SegmentCount);
+            return;
+        }
 
         Prepare(slot, request.SegmentCount);
-        _taken.Add(index);
-        Accept(index, slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
-        return false;
+        _taken.Add(slot);
+        Accept(slot, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), request);
     }
 
-    private bool BeginIndirect(int index, RequestSlot* slot, TRequest* copy, int segments)
+    private void BeginIndirect(RequestSlot* slot, TRequest* copy, int segments)
     {
         // What a predecessor took cannot go back.
-        _lacksRoom = !IsInheriting && !_guest.HasRoomFor(segments);
-        if (_lacksRoom)
-            return false;
+        if (!IsInheriting && !_guest.HasRoomFor(segments))
+        {
+            _obstacles |= Obstacles.Room;
+            return;
+        }
 
         Prepare(slot, segments);
-        _taken.Add(index);
+        _taken.Add(slot);
         _guest.GatherSegments(slot, copy->IndirectReference);
-        return true;
+        _awaitsSegments = true;
     }
 
     /// <summary>Brings the segments of indirect requests out of the guest, for all of them that there was room for at once, and checks those copies.</summary>
@@ -116,6 +120,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         int next = 0;
         do
         {
+            _awaitsSegments = false;
             _guest.Copy();
             for (; next < _taken.Count; next++)
                 CheckSegments(_taken[next], limits);
@@ -127,35 +132,36 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <returns>Whether there are more segments to be brought out of the guest.</returns>
     private bool TakeWhatWaited(RequestLimits limits)
     {
-        bool waited = _lacksRoom;
-        _lacksRoom = false;
-        return waited && TakeAnnounced(limits);
+        if ((_obstacles & Obstacles.Room) == Obstacles.None)
+            return false;
+        _obstacles &= ~Obstacles.Room;
+        TakeAnnounced(limits);
+        return _awaitsSegments;
     }
 
-    private void CheckSegments(int index, RequestLimits limits)
+    private void CheckSegments(RequestSlot* slot, RequestLimits limits)
     {
-        RequestSlot* slot = _pool.Slot(index);
         if (slot->Rented == null || slot->Status != BlkifStatus.Okay)
             return;
 
-        TRequest* copy = _pool.Copy(index);
+        TRequest* copy = RequestPool<TRequest>.Copy(slot);
         var segments = new ReadOnlySpan<BlkifSegment>(slot->Rented, slot->SegmentCount);
         Refusal refusal = RequestParser.ParseIndirect(ref *copy, segments, limits, out BlockRequest request);
         if (refusal == Refusal.None)
-            Accept(index, slot, (BlkifSegment*)slot->Rented, request);
+            Accept(slot, (BlkifSegment*)slot->Rented, request);
         else
             Mark(slot, copy, refusal);
     }
 
-    private void Accept(int index, RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)
+    private void Accept(RequestSlot* slot, BlkifSegment* segments, in BlockRequest request)
     {
         Describe(slot, request.Kind, segments, request.Sector, request.SectorCount);
         if (request.SegmentCount > 0)
-            AttachData(index, slot);
+            AttachData(slot);
         if (slot->Kind == BlockRequestKind.Discard)
             slot->Length = _discardUnits.Inside(slot->Offset, slot->Length, out slot->Offset);
         slot->Retries = 0;
-        NoteBarrier(index);
+        NoteBarrier(slot);
     }
 
     /// <summary>Has a request that passed the checks, so far, started with the others of this pass.</summary>
@@ -175,22 +181,21 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->Segments = segments;
         slot->Offset = (long)sector * BlkifLimits.SectorSize;
         slot->Length = slot->TotalLength = (long)sectorCount * BlkifLimits.SectorSize;
-        slot->IsCopied = false;
-        slot->FlushesAfter = false;
     }
 
     /// <summary>Gives a request room for its data, into which that of a write comes out of the guest with the next copy.</summary>
-    private void AttachData(int index, RequestSlot* slot)
+    private void AttachData(RequestSlot* slot)
     {
-        _guest.Attach(index, slot);
+        if (!_guest.TryReuse(slot))
+            _guest.Attach(_pool.IndexOf(slot), slot);
         if (slot->IsCopied && slot->Kind != BlockRequestKind.Read)
             _guest.GatherFetch(slot);
     }
 
-    private void Refuse(int index, RequestSlot* slot, TRequest* copy, Refusal refusal)
+    private void Refuse(RequestSlot* slot, TRequest* copy, Refusal refusal)
     {
         Mark(slot, copy, refusal);
-        _finished.Add(index);
+        _finished.Add(slot);
     }
 
     private void Mark(RequestSlot* slot, TRequest* copy, Refusal refusal)

@@ -9,7 +9,7 @@ namespace Xen.Blkif.Engine;
 [StructLayout(LayoutKind.Sequential, Size = Size)]
 internal unsafe struct RequestSlot
 {
-    /// <summary>Bytes of a slot: a power of two, by which an index is multiplied quickly.</summary>
+    /// <summary>Bytes of a slot: two lines of the cache.</summary>
     private const int Size = 128;
 
     /// <summary>The guest's own name for the request.</summary>
@@ -27,7 +27,10 @@ internal unsafe struct RequestSlot
     /// <summary>Bytes left to do.</summary>
     public long Length;
 
-    /// <summary>The pieces of the data, as the target sees them: room for one for each segment.</summary>
+    /// <summary>
+    /// The pieces of the data, as the target sees them: room for one for each segment. Between requests null, or one piece: memory of our own
+    /// that stays the slot's, of which the next request uses what it needs.
+    /// </summary>
     public IoVector* Vectors;
 
     /// <summary>How many there are.</summary>

@@ -16,7 +16,7 @@ internal sealed unsafe class SlotMemory : IDisposable
     private readonly NativeBuffer _memory;
     private readonly long _keptLength;
 
-    // When a slot's room was last given out; never, where none was since the pages were given back.
+    // When a slot's room was last in use; never, where none was since the pages were given back.
     private long _lastUsed = Never;
 
     /// <param name="make">Makes memory of so many bytes.</param>
@@ -33,12 +33,11 @@ internal sealed unsafe class SlotMemory : IDisposable
 
     /// <summary>The first byte of a slot's room. It holds anything.</summary>
     /// <param name="index">The slot.</param>
+    public byte* Of(int index) => _memory.Start + ((long)index * SlotLength);
+
+    /// <summary>Says that a slot's room is in use.</summary>
     /// <param name="now">The time.</param>
-    public byte* Use(int index, long now)
-    {
-        _lastUsed = now;
-        return _memory.Start + ((long)index * SlotLength);
-    }
+    public void NoteUse(long now) => _lastUsed = now;
 
     /// <summary>Gives pages back if no slot's room was used for <see cref="Idleness.Ticks"/>. To be called when no request is under way.</summary>
     /// <param name="now">The time.</param>

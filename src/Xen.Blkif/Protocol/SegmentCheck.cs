@@ -34,7 +34,8 @@ internal static class SegmentCheck
             return Refusal.None;
         }
 
-        return AreRight(ref segments, count, limits.AlignmentMask, out sectors) ? Refusal.None : RefusalOf(ref segments, count, limits);
+        sectors = CountIfRight(ref segments, count, limits.AlignmentMask);
+        return sectors > 0 ? Refusal.None : RefusalOf(ref segments, count, limits);
     }
 
     /// <summary>The same for the segments of an indirect request, which may be many.</summary>
@@ -58,8 +59,9 @@ internal static class SegmentCheck
         return other == 0;
     }
 
+    // The sum of their sectors, or 0. By value: a variable that this could write to would have no register in the caller.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool AreRight(ref byte segments, int count, uint unaligned, out uint sectors)
+    private static uint CountIfRight(ref byte segments, int count, uint unaligned)
     {
         uint wrong = 0;
         uint sum = 0;
@@ -72,8 +74,7 @@ internal static class SegmentCheck
             sum += more;
         }
 
-        sectors = sum + (uint)count;
-        return wrong == 0;
+        return wrong == 0 ? sum + (uint)count : 0;
     }
 
     // The sectors are the two bytes behind the reference, the first in the lower.

@@ -14,7 +14,7 @@ public sealed class BackRing<TRequest, TResponse>
     where TRequest : unmanaged
     where TResponse : unmanaged
 {
-    private readonly SharedRing _shared;
+    private readonly SharedRing<TRequest, TResponse> _shared;
     private uint _announced;         // the last req_prod that was read and found possible
     private uint _requestConsumer;   // req_cons: requests taken
     private uint _responseProducer;  // rsp_prod_pvt: responses put, of which the frontend sees those before _pushed
@@ -28,7 +28,7 @@ public sealed class BackRing<TRequest, TResponse>
     /// </remarks>
     /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
     public BackRing(nint address, int length)
-        : this(new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>()), index: null)
+        : this(new SharedRing<TRequest, TResponse>(address, length), index: null)
     {
     }
 
@@ -38,11 +38,11 @@ public sealed class BackRing<TRequest, TResponse>
     /// <param name="index">Where both indices start: the first request that has no response.</param>
     /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
     public BackRing(nint address, int length, uint index)
-        : this(new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>()), index)
+        : this(new SharedRing<TRequest, TResponse>(address, length), index)
     {
     }
 
-    private BackRing(SharedRing shared, uint? index)
+    private BackRing(SharedRing<TRequest, TResponse> shared, uint? index)
     {
         _shared = shared;
         Size = shared.Slots;

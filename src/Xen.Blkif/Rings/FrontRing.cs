@@ -10,7 +10,7 @@ public sealed class FrontRing<TRequest, TResponse>
     where TRequest : unmanaged
     where TResponse : unmanaged
 {
-    private readonly SharedRing _shared;
+    private readonly SharedRing<TRequest, TResponse> _shared;
     private uint _requestProducer;   // req_prod_pvt: requests put, of which the backend sees those before _pushed
     private uint _pushed;
     private uint _responseConsumer;  // rsp_cons: responses taken
@@ -22,7 +22,7 @@ public sealed class FrontRing<TRequest, TResponse>
     /// <exception cref="ArgumentException">The memory is not aligned or not of a ring's size.</exception>
     public FrontRing(nint address, int length, uint index = 0)
     {
-        _shared = new SharedRing(address, length, RingSize.Stride<TRequest, TResponse>());
+        _shared = new SharedRing<TRequest, TResponse>(address, length);
         Size = _shared.Slots;
         _requestProducer = _pushed = _responseConsumer = index;
     }

@@ -4,11 +4,15 @@ using Xen.Blkif.Hypervisor;
 namespace Xen.Blkif.Rings;
 
 /// <summary>The memory of a ring that two domains share: the only type that reads or writes it.</summary>
+/// <typeparam name="TRequest">The request as it lies in the ring.</typeparam>
+/// <typeparam name="TResponse">The response as it lies in the ring.</typeparam>
 /// <remarks>
 /// Layout (<c>DEFINE_RING_TYPES</c> in Xen's <c>public/io/ring.h</c>): four free-running 32-bit indices, padding up to byte 64, then the slots.
 /// The other domain may write any byte at any time; every read here happens once, into a copy.
 /// </remarks>
-internal readonly unsafe struct SharedRing
+internal readonly unsafe struct SharedRing<TRequest, TResponse>
+    where TRequest : unmanaged
+    where TResponse : unmanaged
 {
     private const int RequestProducer = 0;
     private const int RequestEvent = 4;
@@ -18,14 +22,12 @@ internal readonly unsafe struct SharedRing
     // Pointers rather than spans: the memory is mapped, not managed, and a slot access is on the path of every request.
     private readonly byte* _header;
     private readonly byte* _slots;
-    private readonly int _stride;
     private readonly uint _mask;
 
     /// <summary>Looks at memory as a ring.</summary>
     /// <param name="address">The first byte; page-aligned; mapped for as long as this is used.</param>
     /// <param name="length">Bytes: 4096 shifted by the page order.</param>
-    /// <param name="stride">Bytes from slot to slot.</param>
-    public SharedRing(nint address, int length, int stride)
+    public SharedRing(nint address, int length)
     {
         if (address == 0 || address % XenPage.Size != 0)
             throw new ArgumentException($"A ring starts at the start of a page, not at 0x{(ulong)address:x}.", nameof(address));
@@ -34,8 +36,7 @@ internal readonly unsafe struct SharedRing
 
         _header = (byte*)address;
         _slots = _header + RingSize.HeaderLength;
-        _stride = stride;
-        _mask = RingSize.SlotsIn(length, stride) - 1;
+        _mask = RingSize.SlotsIn(length, RingSize.Stride<TRequest, TResponse>()) - 1;
     }
 
     public uint Slots => _mask + 1;
@@ -85,7 +86,7 @@ internal readonly unsafe struct SharedRing
 
     // SAFETY: the mask keeps every index, however wrong, inside the slots that the constructor found room for.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private byte* Slot(uint index) => _slots + (nint)((index & _mask) * (uint)_stride);
+    private byte* Slot(uint index) => _slots + (nint)((index & _mask) * (uint)RingSize.Stride<TRequest, TResponse>());
 
     // SAFETY: the four offsets lie in the header, which the constructor found room for.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
