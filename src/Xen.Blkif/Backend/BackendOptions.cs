@@ -147,7 +147,7 @@ public sealed record BackendOptions
 
     /// <summary>
     /// How long each queue's thread looks for work before it sleeps, at most, up to a second; zero for not at all. A thread learns for how long
-    /// that saves more than it costs, which is tens of microseconds as a rule, and does not look while its guest has nothing for it. 20 ms
+    /// that saves more than it costs, which is tens of microseconds as a rule, and does not look while its guest has nothing for it. 4 ms
     /// unless set. QEMU calls it <c>poll-max-ns</c>.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative or longer.</exception>

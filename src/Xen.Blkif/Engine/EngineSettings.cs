@@ -16,9 +16,9 @@ public sealed record EngineSettings
     internal const int DefaultMaxPersistentGrants = 2112;
     internal static readonly TimeSpan DefaultPersistentGrantTimeout = TimeSpan.FromSeconds(60);
 
-    // More than a sleep and what the guest does meanwhile take on an emulated machine, on a slow host too. Where they take less, a queue learns to
-    // look for less.
-    internal static readonly TimeSpan DefaultMaxPollTime = TimeSpan.FromMilliseconds(20);
+    // More than a sleep and what the guest does meanwhile take on an emulated machine. Where they take less, a queue learns to look for less. No
+    // more than that: of a guest whose pauses are now short, now long, the long ones count as what a sleep costs.
+    internal static readonly TimeSpan DefaultMaxPollTime = TimeSpan.FromMilliseconds(4);
 
     /// <summary>The layout that the frontend speaks.</summary>
     public required BlkifProtocol Protocol { get; init; }

@@ -118,7 +118,7 @@ internal sealed class EngineThread
     /// <param name="since">When there was work last, by the clock.</param>
     /// <param name="ticks">How long after that to give up.</param>
     /// <param name="found">Whether there is work.</param>
-    /// <param name="looked">How long after that there was work, or it was given up.</param>
+    /// <param name="looked">How long after that it was looked for, by the last reading of the clock: some hundred looks less than in truth.</param>
     /// <returns>False where others look already, so that nothing is learnt from this time.</returns>
     private bool TryLook(long since, long ticks, out bool found, out long looked)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Xen.Blkif.Hypervisor;
 using Xen.Blkif.Memory;
@@ -80,6 +81,7 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         IoVector* vectors = slot->Vectors;
         if (vectors == null)
             return false;
+        Debug.Assert(slot->VectorCount == 1 && slot->IsCopied, "What a slot keeps is one piece of memory of our own.");
         *vectors = new IoVector(vectors->Address, (nint)slot->Length);
         _small.NoteUse(slot->Started);
         return true;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Xen.Blkif.Engine;
 
-/// <summary>The time, in ticks of <see cref="Stopwatch"/>, which a queue asks for twice in each pass.</summary>
+/// <summary>The time, in ticks of <see cref="Stopwatch"/>, which a queue asks for once or twice in each pass.</summary>
 internal static unsafe class MonotonicClock
 {
 #if !NETSTANDARD

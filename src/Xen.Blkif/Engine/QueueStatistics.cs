@@ -22,8 +22,9 @@ public sealed class OperationStatistics
 
     /// <summary>How long requests that passed the checks took, from being taken to being answered.</summary>
     /// <remarks>
-    /// Recorded after the answer, so that it may have one pass of requests less than the other numbers. What a queue finds while it looks for
-    /// work counts from when it last looked at the clock, some hundred looks at the ring ago at most.
+    /// Recorded after the answer, so that it may have one pass of requests less than the other numbers. What a queue finds right after a pass
+    /// counts from the end of that, and what it finds while it looks for work from when it last looked at the clock, some hundred looks at
+    /// the ring ago at most.
     /// </remarks>
     public LatencyHistogram Latency { get; } = new();
 

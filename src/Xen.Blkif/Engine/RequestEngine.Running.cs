@@ -20,7 +20,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     /// <summary>
     /// Starts the requests taken: one by one until the storage has enough to do, and the others together, which costs less and keeps nobody waiting.
-    /// So is the last one, where others are under way: the owner is about to call the target anyway.
+    /// So is the last one, where two others are under way: the owner is about to call the target anyway.
     /// </summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Start()

@@ -173,7 +173,10 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->SegmentCount = segmentCount;
     }
 
-    /// <summary>Says what is to be done, without data yet, and overwrites what the slot's last request has left.</summary>
+    /// <summary>
+    /// Says what is to be done, without data yet, and overwrites what the slot's last request has left, but for <see cref="RequestSlot.Vectors"/>
+    /// and what goes with them, which <see cref="AttachData"/> sees to.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Describe(RequestSlot* slot, BlockRequestKind kind, BlkifSegment* segments, ulong sector, ulong sectorCount)
     {
@@ -181,6 +184,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         slot->Segments = segments;
         slot->Offset = (long)sector * BlkifLimits.SectorSize;
         slot->Length = slot->TotalLength = (long)sectorCount * BlkifLimits.SectorSize;
+        slot->FlushesAfter = false;
     }
 
     /// <summary>Gives a request room for its data, into which that of a write comes out of the guest with the next copy.</summary>

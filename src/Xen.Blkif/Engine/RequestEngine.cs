@@ -73,7 +73,10 @@ public abstract class RequestEngine : IDisposable
     /// Whether its owner may look for work now. With more than one request under way, results come so often, and together, that a sleep between them
     /// costs less than looking.
     /// </summary>
-    internal bool MayBePolled => MaxPollTicks > 0 && InFlight <= 1;
+    internal bool MayBePolled => MaxPollTicks > 0 && InFlight <= 1 && !IsHeldUp;
+
+    /// <summary>Whether it waits for what only a wake-up or a pass at the right time brings: another queue, or the next try of a flush.</summary>
+    private protected abstract bool IsHeldUp { get; }
 
     /// <summary>Whether its owner looks for work for a while before it sleeps, so that events are not to be asked for before.</summary>
     internal bool IsPolled { get; set; }

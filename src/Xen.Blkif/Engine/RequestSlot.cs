@@ -29,7 +29,7 @@ internal unsafe struct RequestSlot
 
     /// <summary>
     /// The pieces of the data, as the target sees them: room for one for each segment. Between requests null, or one piece: memory of our own
-    /// that stays the slot's, of which the next request uses what it needs.
+    /// that stays the slot's, of which the next request uses what it needs; then <see cref="VectorCount"/> is 1, and it is copied.
     /// </summary>
     public IoVector* Vectors;
 

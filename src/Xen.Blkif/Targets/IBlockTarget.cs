@@ -37,7 +37,7 @@ public interface IBlockQueue : IDisposable
     /// </returns>
     BlockStatus Submit(in BlockIo io);
 
-    /// <summary>Says that more requests follow at once: they may be held back until <see cref="Unplug"/>, to be started together. Does not throw.</summary>
+    /// <summary>Says that requests follow at once, one or more: they may be held back until <see cref="Unplug"/>, to be started together. Does not throw.</summary>
     void Plug();
 
     /// <summary>Starts what was held back. Does not throw: what cannot be started is completed with <see cref="BlockStatus.Error"/>.</summary>

@@ -98,9 +98,11 @@ internal sealed class BarrierTests
         barrier.Frontend.Put(BlkifOperation.WriteBarrier, 0, 8, 512);
         barrier.Run();
         Assert.That(target.Calls, Is.Empty, "a write of another queue is under way");
+        Assert.That(barrier.Engine.MayBePolled, Is.False, "the other queue wakes it");
         writer.Frontend.Put(BlkifOperation.Write, 1, 8, 512);
         writer.Run();
         Assert.That(other.Calls, Has.Count.EqualTo(1), "what comes after the barrier waits");
+        Assert.That(writer.Engine.MayBePolled, Is.False, "the end of the barrier wakes it");
 
         other.CompleteAll();
         writer.Run();
@@ -113,6 +115,7 @@ internal sealed class BarrierTests
         barrier.Run();
         writer.Run();
         Assert.That(other.Calls, Has.Count.EqualTo(2));
+        Assert.That((barrier.Engine.MayBePolled, writer.Engine.MayBePolled), Is.EqualTo((Environment.ProcessorCount > 1, Environment.ProcessorCount > 1)));
         other.CompleteAll();
         writer.Run();
     }

@@ -48,9 +48,11 @@ internal sealed class FailedFlushTests
         var target = new ScriptedTarget { Answer = io => io.Kind == BlockIoKind.Flush ? BlockStatus.Error : BlockStatus.Okay };
         using QueuePair pair = Pair(target, FlushFailurePolicy.Hold with { Pause = TimeSpan.FromHours(1) });
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.EqualTo(Timeout.Infinite));
+        Assert.That(pair.Engine.MayBePolled, Is.EqualTo(Environment.ProcessorCount > 1));
         pair.Frontend.Put(BlkifOperation.FlushDiskCache, 0, 0, 0);
         pair.Run();
         Assert.That(pair.Engine.MaxSleepMilliseconds, Is.InRange(3_000_000, 3_600_000), "the queue's thread comes back in time");
+        Assert.That(pair.Engine.MayBePolled, Is.False, "who looks at the ring does not see that the time has come");
         pair.Frontend.Put(BlkifOperation.Write, 1, 0, 512);
         Assert.That(pair.RunForResponse().Operation, Is.EqualTo(BlkifOperation.Write));
         Assert.That(pair.Engine.InFlight, Is.EqualTo(1));
