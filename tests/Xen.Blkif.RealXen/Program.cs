@@ -82,9 +82,9 @@ internal static class Program
         {
             return await root.Parse(arguments).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (IgnoreException missing)
+        catch (ResultStateException missing)
         {
-            // What a test is ignored for, a command cannot do without.
+            // What a test is ignored for, or fails where nothing may be missing, a command cannot do without.
             await Console.Error.WriteLineAsync(missing.Message);
             return 1;
         }

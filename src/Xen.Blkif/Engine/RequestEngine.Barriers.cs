@@ -15,9 +15,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     /// <inheritdoc/>
     internal override void LeaveDevice() => _gate?.Leave();
 
-    // The gate, the other queues and the clock do not show in the ring: who looks at that alone would miss them.
-    private protected override bool IsHeldUp => (_obstacles & Obstacles.Gate) != Obstacles.None || (_barrier != null && !_barrierBegun) || _heldCount > 0;
-
     // Busy before a request is taken; see BarrierGate.
     private void EnterGate()
     {
