@@ -149,37 +149,50 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
     private void Gather(RequestSlot* slot, bool intoGuest)
     {
         GrantCopySegment* copy = _batch.Add(slot, slot->SegmentCount);
+
+        // No segment has more than a page: then each has a whole one.
+        bool whole = slot->Length == (long)slot->SegmentCount * XenPage.Size;
+        if (whole && slot->VectorCount == 1)
+            WriteWhole(copy, slot->Segments, slot->SegmentCount, slot->Vectors->Address, _domain, intoGuest);
+        else if (intoGuest)
+            GatherParts(copy, slot, whole, intoGuest: true);
+        else
+            GatherParts(copy, slot, whole, intoGuest: false);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GatherParts(GrantCopySegment* copy, RequestSlot* slot, bool whole, bool intoGuest)
+    {
         IoVector* vector = slot->Vectors;
         BlkifSegment* segment = slot->Segments;
         int left = slot->SegmentCount;
-
-        // No segment has more than a page: then each has a whole one.
-        bool whole = slot->Length == (long)left * XenPage.Size;
-
-        // Most requests have one vector, and skip this.
         for (; left > PiecePages; left -= PiecePages, segment += PiecePages, copy += PiecePages)
             Write(copy, segment, PiecePages, whole, vector++->Address, _domain, intoGuest);
         Write(copy, segment, left, whole, vector->Address, _domain, intoGuest);
     }
 
-    // The domain by value: for all the compiler knows, what the loop writes could change a field.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Write(GrantCopySegment* copy, BlkifSegment* segment, int count, bool whole, nint local, DomainId domain, bool intoGuest)
     {
-        BlkifSegment* end = segment + count;
         if (whole)
         {
-            for (; segment < end; segment++, copy++, local += XenPage.Size)
-                *copy = CopyOf(local, domain, *segment, 0, XenPage.Size, intoGuest);
+            WriteWhole(copy, segment, count, local, domain, intoGuest);
             return;
         }
 
-        for (; segment < end; segment++, copy++)
+        for (BlkifSegment* end = segment + count; segment < end; segment++, copy++)
         {
             nint length = LengthOf(*segment);
             *copy = CopyOf(local, domain, *segment, segment->FirstSector * BlkifLimits.SectorSize, (int)length, intoGuest);
             local += length;
         }
+    }
+
+    // The domain by value: for all the compiler knows, what the loop writes could change a field.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void WriteWhole(GrantCopySegment* copy, BlkifSegment* segment, int count, nint local, DomainId domain, bool intoGuest)
+    {
+        for (BlkifSegment* end = segment + count; segment < end; segment++, copy++, local += XenPage.Size)
+            *copy = CopyOf(local, domain, *segment, 0, XenPage.Size, intoGuest);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

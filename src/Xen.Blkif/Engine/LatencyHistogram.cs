@@ -89,12 +89,11 @@ public sealed class LatencyHistogram
 
     private static TimeSpan FromNanoseconds(long nanoseconds) => TimeSpan.FromTicks((nanoseconds / 100) + (nanoseconds % 100 == 0 ? 0 : 1));
 
+    // Small ones have a bucket each, as if they had the bit that comes after theirs.
     private static int BucketOf(ulong value)
     {
-        if (value < 1 << SubBits)
-            return (int)value;
-        int highest = Log2(value);
-        return ((highest - SubBits + 1) << SubBits) + (int)((value >> (highest - SubBits)) & ((1 << SubBits) - 1));
+        int shift = Log2(value | (1 << SubBits)) - SubBits;
+        return (shift << SubBits) + (int)(value >> shift);
     }
 
     private static ulong UpperEndOf(int bucket)

@@ -31,22 +31,15 @@ public sealed class OperationStatistics
     internal long Requests => Done + Failed + Refused;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Count(in RequestSlot slot)
+    internal void CountDone(long bytes)
     {
-        if (slot.Refusal != Refusal.None)
-        {
-            Refused++;
-        }
-        else if (slot.Status == BlkifStatus.Okay)
-        {
-            Done++;
-            Bytes += slot.TotalLength;
-        }
-        else
-        {
-            Failed++;
-        }
+        Done++;
+        Bytes += bytes;
     }
+
+    internal void CountFailed() => Failed++;
+
+    internal void CountRefused() => Refused++;
 }
 
 /// <summary>What a queue did since it was connected.</summary>
@@ -91,9 +84,10 @@ public sealed class QueueStatistics
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Count(in RequestSlot slot)
     {
-        if (slot.Refusal != Refusal.None)
-            _refusals[(int)slot.Refusal]++;
-        Of((BlkifOperation)slot.Operation).Count(slot);
+        if (slot.Status == BlkifStatus.Okay)
+            Of((BlkifOperation)slot.Operation).CountDone(slot.TotalLength);
+        else
+            CountNotDone(slot);
     }
 
     /// <summary>Counts how long it took, if it passed the checks.</summary>
@@ -104,6 +98,19 @@ public sealed class QueueStatistics
             return;
         long ticks = now - slot.Started;
         Of((BlkifOperation)slot.Operation).Latency.Record(TicksAreNanoseconds ? ticks : (long)(ticks * NanosecondsPerTick));
+    }
+
+    private void CountNotDone(in RequestSlot slot)
+    {
+        OperationStatistics operation = Of((BlkifOperation)slot.Operation);
+        if (slot.Refusal == Refusal.None)
+        {
+            operation.CountFailed();
+            return;
+        }
+
+        operation.CountRefused();
+        _refusals[(int)slot.Refusal]++;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -15,19 +15,18 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
         // Where the clock is a system call, it takes longer than all of this. If it can, the guest does not wait for it.
         long now = _guest.NotesTime ? _clock() : 0;
-        RequestPool<TRequest> pool = _pool;
-        BackRing<TRequest, TResponse> ring = _ring;
-        QueueStatistics statistics = Statistics;
+        uint first = _ring.NextResponse;
         for (int i = 0; i < count; i++)
         {
             RequestSlot* slot = _finished[i];
             _guest.Release(slot, now);
-            uint at = ring.NextResponse;
-            ring.Put().Fill(slot->Id, slot->Operation, slot->Status);
-            _journal?.Index(pool.IndexOf(slot), at);
-            statistics.Count(*slot);
-            pool.Return(slot);
+            _ring.Put().Fill(slot->Id, slot->Operation, slot->Status);
+            Statistics.Count(*slot);
+            _pool.Return(slot);
         }
+
+        if (_journal is not null)
+            NoteResponses(_journal, first);
 
         // What they had may be what a request in the ring waits for.
         _obstacles &= ~Obstacles.Room;
@@ -41,19 +40,29 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         Interlocked.MemoryBarrier();
         bool isAwaited = _ring.IsAwaited(before);
         if (_journal is not null)
-        {
-            for (int i = 0; i < count; i++)
-                _journal.Release(pool.IndexOf(_finished[i]));
-        }
+            ForgetResponses(_journal);
 
         if (isAwaited)
         {
-            statistics.Notifications++;
+            Statistics.Notifications++;
             _channel.Notify();
         }
 
         _time = _noted = now = now != 0 ? now : _clock();
         for (int i = 0; i < count; i++)
-            statistics.Time(*_finished[i], now);
+            Statistics.Time(*_finished[i], now);
+    }
+
+    // Before they are shown: a successor that finds this index shown knows that the request is answered.
+    private void NoteResponses(RingJournal journal, uint first)
+    {
+        for (int i = 0; i < _finished.Count; i++)
+            journal.Index(_pool.IndexOf(_finished[i]), first + (uint)i);
+    }
+
+    private void ForgetResponses(RingJournal journal)
+    {
+        for (int i = 0; i < _finished.Count; i++)
+            journal.Release(_pool.IndexOf(_finished[i]));
     }
 }

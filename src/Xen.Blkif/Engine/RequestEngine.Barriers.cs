@@ -10,7 +10,6 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     // The barrier that was taken. What is behind it in the ring stays there.
     private RequestSlot* _barrier;
-    private bool _barrierBegun;
 
     /// <inheritdoc/>
     internal override void LeaveDevice() => _gate?.Leave();
@@ -30,7 +29,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     {
         if (_gate is null)
             return;
-        int waiting = _barrier != null && !_barrierBegun ? 1 : 0;
+        int waiting = (_obstacles & Obstacles.BarrierWaits) != Obstacles.None ? 1 : 0;
         if (_pool.Rented == waiting)
             _gate.BeIdle();
     }
@@ -40,19 +39,19 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         if (slot->Kind != BlockRequestKind.Barrier)
             return;
         _barrier = slot;
-        _obstacles |= Obstacles.Barrier;
+        _obstacles |= Obstacles.Barrier | Obstacles.BarrierWaits;
     }
 
     /// <summary>Begins the barrier when all that came before it is done.</summary>
     private void StartBarrier()
     {
-        if (_barrier == null || _barrierBegun)
+        if ((_obstacles & Obstacles.BarrierWaits) == Obstacles.None)
             return;
         bool isAlone = _pool.Rented - _finished.Count == 1;
         if (!isAlone || (_gate is not null && !_gate.TryClose()))
             return;
 
-        _barrierBegun = true;
+        _obstacles &= ~Obstacles.BarrierWaits;
         Run(_barrier);
     }
 
@@ -63,8 +62,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
             return;
 
         _barrier = null;
-        _obstacles &= ~Obstacles.Barrier;
-        _barrierBegun = false;
+        _obstacles &= ~(Obstacles.Barrier | Obstacles.BarrierWaits);
         _gate?.Open();
     }
 }

@@ -104,7 +104,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
     private bool CanTake => _obstacles == Obstacles.None && !_pool.IsExhausted;
 
     // The gate, the other queues and the clock do not show in the ring: who looks at that alone would miss them.
-    private protected override bool IsHeldUp => (_obstacles & Obstacles.Gate) != Obstacles.None || (_barrier != null && !_barrierBegun) || _heldCount > 0;
+    private protected override bool IsHeldUp => (_obstacles & (Obstacles.Gate | Obstacles.BarrierWaits)) != Obstacles.None || _heldCount > 0;
 
     /// <inheritdoc/>
     internal override bool HasWork =>
@@ -240,5 +240,8 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse> : Reques
 
         // A flush failed for good.
         LostFlush = 8,
+
+        // That barrier is not begun either: it waits for what came before it.
+        BarrierWaits = 16,
     }
 }

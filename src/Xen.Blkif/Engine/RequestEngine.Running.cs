@@ -106,25 +106,33 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
 
     private BlockStatus Submit(in BlockIo io)
     {
-        if (!_isInline)
-            _inbox.Expect(io.Slot);
         BlockStatus status;
+        if (_isInline)
+        {
+            // What is not done at once has failed.
+            status = CallTarget(io);
+            return status == BlockStatus.Pending ? BlockStatus.Error : status;
+        }
+
+        // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
+        _inbox.Expect(io.Slot);
+        status = CallTarget(io);
+        return status == BlockStatus.Pending || _inbox.TryForget(io.Slot) ? status : BlockStatus.Pending;
+    }
+
+    private BlockStatus CallTarget(in BlockIo io)
+    {
         try
         {
-            status = _target.Submit(io);
+            return _target.Submit(io);
         }
 #pragma warning disable CA1031 // whatever a target throws, the guest gets its answer
         catch (Exception e)
 #pragma warning restore CA1031
         {
             _log.TargetThrew(e);
-            status = BlockStatus.Error;
+            return BlockStatus.Error;
         }
-
-        // A target that completes a request and then throws, or says that it is done, has done both: the first counts.
-        if (_isInline)
-            return status == BlockStatus.Pending ? BlockStatus.Error : status;
-        return status == BlockStatus.Pending || _inbox.TryForget(io.Slot) ? status : BlockStatus.Pending;
     }
 
     private bool HasNextStep(RequestSlot* slot, BlockStatus status)

@@ -50,29 +50,25 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
         TRequest* copy = RequestPool<TRequest>.Copy(slot);
         slot->Id = copy->Id;
         slot->Started = now;
-        if (copy->Operation > (byte)BlkifOperation.Write)
+
+        // Into registers: for all the compiler knows, what is written to the slot below could change the copy.
+        byte operation = copy->Operation;
+        int segments = copy->SegmentCount;
+        ulong sector = copy->SectorNumber;
+        if (!RequestParser.IsPlain(ref *copy, limits))
         {
             BeginOther(slot, copy, limits);
             return;
         }
 
-        // Reads and writes, which are most requests, without a detour.
-        slot->Operation = copy->Operation;
-        Refusal refusal = RequestParser.CheckTransfer(ref *copy, limits, out uint sectors);
-        if (limits.ReadOnly && copy->Operation == (byte)BlkifOperation.Write)
-            refusal = Refusal.ReadOnly;
-        if (refusal != Refusal.None)
-        {
-            Refuse(slot, copy, refusal);
-            return;
-        }
-
-        Prepare(slot, copy->SegmentCount);
-        Describe(slot, (BlockRequestKind)copy->Operation, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), copy->SectorNumber, sectors);
+        slot->Operation = operation;
+        Prepare(slot, segments);
+        ulong sectors = (ulong)segments * BlkifLimits.SectorsPerPage;
+        Describe(slot, (BlockRequestKind)operation, (BlkifSegment*)((byte*)copy + copy->SegmentsOffset), sector, sectors);
         AttachData(slot);
 
         // A read that needs nothing from the guest first, and overtakes nobody, is done on the spot where that can be.
-        if (_isInline && copy->Operation == (byte)BlkifOperation.Read && _taken.Count == 0 && slot->Status == BlkifStatus.Okay)
+        if (_isInline && operation == (byte)BlkifOperation.Read && _taken.Count == 0 && slot->Status == BlkifStatus.Okay)
             Transfer(slot);
         else
             _taken.Add(slot);
@@ -115,6 +111,7 @@ internal sealed unsafe partial class RequestEngine<TRequest, TResponse>
     }
 
     /// <summary>Brings the segments of indirect requests out of the guest, for all of them that there was room for at once, and checks those copies.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void TakeSegments(RequestLimits limits)
     {
         int next = 0;

@@ -10,7 +10,6 @@ public sealed class RequestLimits
     public const int IndirectSegmentsCeiling = 256;
 
     private readonly int _logicalSectorSize;
-    private readonly uint _sectorsPerBlock;
 
     /// <summary>Says what a disk allows.</summary>
     /// <param name="sectors">Its size in units of 512 bytes.</param>
@@ -41,7 +40,8 @@ public sealed class RequestLimits
         Flush = flush;
         Discard = discard;
         MaxIndirectSegments = maxIndirectSegments;
-        _sectorsPerBlock = (uint)logicalSectorSize / BlkifLimits.SectorSize;
+        AlignmentMask = ((uint)logicalSectorSize / BlkifLimits.SectorSize) - 1;
+        LastTransfer = (byte)(readOnly ? BlkifOperation.Read : BlkifOperation.Write);
     }
 
     /// <summary>The disk's size in units of 512 bytes.</summary>
@@ -77,7 +77,10 @@ public sealed class RequestLimits
     internal bool Contain(ulong sector, ulong count) => sector <= Sectors && count <= Sectors - sector;
 
     /// <summary>The bits of a number of sectors that are 0 in whole blocks.</summary>
-    internal uint AlignmentMask => _sectorsPerBlock - 1;
+    internal uint AlignmentMask { get; }
+
+    /// <summary>The last operation that moves data and is allowed: reads come first, then writes.</summary>
+    internal byte LastTransfer { get; }
 
     internal bool IsAligned(ulong sectors) => (sectors & AlignmentMask) == 0;
 }

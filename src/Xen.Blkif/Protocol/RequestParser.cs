@@ -48,6 +48,26 @@ public static class RequestParser
         }
     }
 
+    /// <summary>
+    /// Whether a request is what nearly all are: a read, or a write where that is allowed, of whole pages, which it names itself. Then it has
+    /// passed every check. Any other is to be given to <see cref="Parse"/>.
+    /// </summary>
+    /// <typeparam name="TRequest">The request's layout.</typeparam>
+    /// <param name="copy">A private copy of the slot. Not changed.</param>
+    /// <param name="limits">What the disk allows.</param>
+    // A page has whole blocks of any size that a disk can have.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static bool IsPlain<TRequest>(ref TRequest copy, RequestLimits limits)
+        where TRequest : unmanaged, IBlkifRequest
+    {
+        uint segments = copy.SegmentCount;
+        return copy.Operation <= limits.LastTransfer
+            && segments - 1 < BlkifLimits.MaxSegments
+            && SegmentCheck.AreWholePages(ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset), segments)
+            && limits.Contain(copy.SectorNumber, segments * BlkifLimits.SectorsPerPage)
+            && limits.IsAligned(copy.SectorNumber);
+    }
+
     /// <summary>Checks an indirect request to its end.</summary>
     /// <typeparam name="TRequest">The request's layout.</typeparam>
     /// <param name="copy">The same copy of the slot. Not changed.</param>
@@ -120,29 +140,15 @@ public static class RequestParser
     private static Refusal ParseTransfer<TRequest>(ref TRequest copy, RequestLimits limits, BlockRequestKind kind, ref BlockRequest request)
         where TRequest : unmanaged, IBlkifRequest
     {
-        Refusal refusal = CheckTransfer(ref copy, limits, out uint total);
-        if (refusal == Refusal.None)
-            request = new BlockRequest(kind, copy.SectorNumber, total, copy.SegmentCount);
-        return refusal;
-    }
-
-    /// <summary>Checks a request that moves the data of the segments that it carries in itself, but for whether it may write.</summary>
-    /// <param name="copy">A private copy of the slot. Not changed.</param>
-    /// <param name="limits">What the disk allows.</param>
-    /// <param name="sectors">The sum of its sectors, where the result is <see cref="Refusal.None"/>.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static Refusal CheckTransfer<TRequest>(ref TRequest copy, RequestLimits limits, out uint sectors)
-        where TRequest : unmanaged, IBlkifRequest
-    {
-        sectors = 0;
         int segments = copy.SegmentCount;
         if (segments == 0)
             return Refusal.Empty;
         if (segments > BlkifLimits.MaxSegments)
             return Refusal.TooManySegments;
 
-        Refusal refusal = SegmentCheck.Check(ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset), segments, limits, out sectors);
-        return refusal == Refusal.None ? CheckRange(limits, copy.SectorNumber, sectors) : refusal;
+        ref byte first = ref Unsafe.Add(ref Unsafe.As<TRequest, byte>(ref copy), copy.SegmentsOffset);
+        Refusal refusal = SegmentCheck.Check(ref first, segments, limits, out uint total);
+        return refusal == Refusal.None ? Finish(ref request, limits, kind, copy.SectorNumber, total, segments) : refusal;
     }
 
     private static Refusal ParseDiscard<TRequest>(ref TRequest copy, RequestLimits limits, ref BlockRequest request)
@@ -169,7 +175,6 @@ public static class RequestParser
         return refusal;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Refusal CheckRange(RequestLimits limits, ulong sector, ulong count)
     {
         // Before any arithmetic on the sector number: 2^55 sectors are 0 bytes modulo 2^64 (CVE-2008-0928 and what followed from it).

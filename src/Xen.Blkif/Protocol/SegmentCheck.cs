@@ -24,16 +24,8 @@ internal static class SegmentCheck
     /// <param name="limits">What the disk allows.</param>
     /// <param name="sectors">The sum of their sectors, where the result is <see cref="Refusal.None"/>.</param>
     /// <returns><see cref="Refusal.None"/>, or what is wrong with the first that is wrong.</returns>
-    // One by one: they were stored a moment ago, in parts that a processor cannot bring together for a load of several without waiting.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Refusal Check(ref byte segments, int count, RequestLimits limits, out uint sectors)
     {
-        if (AreWholePages(ref segments, count))
-        {
-            sectors = (uint)count * BlkifLimits.SectorsPerPage;
-            return Refusal.None;
-        }
-
         sectors = CountIfRight(ref segments, count, limits.AlignmentMask);
         return sectors > 0 ? Refusal.None : RefusalOf(ref segments, count, limits);
     }
@@ -48,19 +40,27 @@ internal static class SegmentCheck
         return Check(ref segments, count, limits, out sectors);
     }
 
-    // What nearly all are. A page has whole blocks of any size that a disk can have.
+    /// <summary>Whether all segments are whole pages.</summary>
+    /// <param name="segments">The first of them.</param>
+    /// <param name="count">How many, from 1.</param>
+    // One by one: they were stored a moment ago, in parts that a processor cannot bring together for a load of several without waiting.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool AreWholePages(ref byte segments, int count)
+    public static bool AreWholePages(ref byte segments, uint count)
     {
         uint other = 0;
-        ref byte end = ref Unsafe.Add(ref segments, count * BlkifSegment.Length);
-        for (ref byte segment = ref segments; Unsafe.IsAddressLessThan(ref segment, ref end); segment = ref Unsafe.Add(ref segment, BlkifSegment.Length))
+        ref byte end = ref Unsafe.Add(ref segments, (nint)(count * BlkifSegment.Length));
+        ref byte segment = ref segments;
+        do
+        {
             other |= WholePage ^ SectorsOf(ref segment);
+            segment = ref Unsafe.Add(ref segment, BlkifSegment.Length);
+        }
+        while (Unsafe.IsAddressLessThan(ref segment, ref end));
+
         return other == 0;
     }
 
-    // The sum of their sectors, or 0. By value: a variable that this could write to would have no register in the caller.
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    // The sum of their sectors, or 0.
     private static uint CountIfRight(ref byte segments, int count, uint unaligned)
     {
         uint wrong = 0;
@@ -111,7 +111,6 @@ internal static class SegmentCheck
     }
 #endif
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
     private static Refusal RefusalOf(ref byte segments, int count, RequestLimits limits)
     {
         for (int i = 0; i < count; i++)

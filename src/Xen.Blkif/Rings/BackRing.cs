@@ -188,11 +188,17 @@ public sealed class BackRing<TRequest, TResponse>
 
     private bool TryAnnounce(uint producer)
     {
-        // Between req_cons and the end of the ring there is room for just so many more. Beyond it, the frontend has overwritten slots that
-        // are in use; behind req_cons, it has taken back what was announced. Going on would serve stale slots as if they were requests.
-        IsCorrupt |= producer - _requestConsumer > Size - Unanswered;
         if (IsCorrupt)
             return false;
+
+        // Between req_cons and the end of the ring there is room for just so many more. Beyond it, the frontend has overwritten slots that
+        // are in use; behind req_cons, it has taken back what was announced. Going on would serve stale slots as if they were requests.
+        if (producer - _requestConsumer > Size - Unanswered)
+        {
+            IsCorrupt = true;
+            return false;
+        }
+
         _announced = producer;
         return true;
     }

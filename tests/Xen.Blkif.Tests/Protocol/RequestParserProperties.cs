@@ -28,6 +28,7 @@ public sealed class RequestParserProperties
         var taken = new int[Enum.GetValues<BlockRequestKind>().Length];
         var refused = new int[Enum.GetValues<Refusal>().Length];
         int indirect = 0;
+        int plain = 0;
 
         Property property = Prop.ForAll(SlotGenerator.Samples(offsets).ToArbitrary(), sample =>
         {
@@ -37,6 +38,12 @@ public sealed class RequestParserProperties
             if (awaits)
                 refusal = RequestParser.ParseIndirect(ref slot, sample.Indirect(request.SegmentCount), sample.Limits(), out request);
             ModelRequest? model = RequestModel.Parse(sample, offsets);
+
+            // What the engine takes without asking the parser: no request that it would not take, and all that are of whole pages.
+            bool isPlain = RequestParser.IsPlain(ref slot, sample.Limits());
+            if (isPlain != (model is { Kind: BlockRequestKind.Read or BlockRequestKind.Write } && !awaits && model.SectorCount == (uint)model.SegmentCount * 8))
+                return false;
+            plain += isPlain ? 1 : 0;
             refused[(int)refusal]++;
             if (model is null)
                 return refusal != Refusal.None;
@@ -56,6 +63,7 @@ public sealed class RequestParserProperties
         {
             Assert.That(taken, Has.All.GreaterThan(Samples / 1000), "every kind of request is taken now and then");
             Assert.That(indirect, Is.GreaterThan(Samples / 1000), "indirect ones too");
+            Assert.That(plain, Is.GreaterThan(Samples / 1000), "and those of whole pages");
             Assert.That(refused, Has.All.GreaterThan(Samples / 1000), "every reason is given now and then");
         }
     }
