@@ -1,11 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Xen.Blkif.RealXen;
 
 /// <summary>What the lab does besides its tests.</summary>
-internal static class Program
+internal static partial class Program
 {
+    [GeneratedRegex("^(rand)?(read|write)-[1-9][0-9]*[km]?-[1-9][0-9]*$", RegexOptions.CultureInvariant)]
+    private static partial Regex WorkloadName();
+
     private static async Task<int> Main(string[] arguments)
     {
         var rounds = new Option<int>("--rounds") { Description = "How often each measurement is taken.", DefaultValueFactory = _ => 5 };
@@ -30,6 +34,24 @@ internal static class Program
         {
             rounds, seconds, workloads, blkfront, options, json,
         };
+        workloads.Validators.Add(result =>
+        {
+            string text = result.GetValueOrDefault<string>() ?? "";
+            string[] words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length == 0)
+                result.AddError("--workloads names none.");
+            foreach (string word in words.Where(word => !WorkloadName().IsMatch(word)))
+                result.AddError($"--workloads: '{word}' is not PATTERN-SIZE-DEPTH, such as randread-4k-1; the pattern is read, write, randread or randwrite.");
+        });
+        foreach (Option<int> number in new[] { rounds, seconds })
+        {
+            number.Validators.Add(result =>
+            {
+                if (result.Tokens.Any(token => int.TryParse(token.Value, NumberStyles.Integer, CultureInfo.InvariantCulture, out int value) && value < 1))
+                    result.AddError($"{number.Name} is a number from 1.");
+            });
+        }
+
         options.Validators.Add(result =>
         {
             if (result.Tokens.Count > 8)
