@@ -72,7 +72,9 @@ internal sealed unsafe class EngineBackend : IRingBackend
 
     public void Dispose() => _engine.Dispose();
 
-    // From the moment that there are requests until it is found that there are no more.
+    // From the moment that there are requests until it is found that there are no more. Code of its own, as that of a queue's thread is: what
+    // plays the guest around it is to take no registers from it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Ring()
     {
         do
