@@ -154,12 +154,11 @@ internal sealed unsafe partial class GuestBuffers : IDisposable
         bool whole = slot->Length == (long)slot->SegmentCount * XenPage.Size;
         if (whole && slot->VectorCount == 1)
             WriteWhole(copy, slot->Segments, slot->SegmentCount, slot->Vectors->Address, _domain, intoGuest);
-        else if (intoGuest)
-            GatherParts(copy, slot, whole, intoGuest: true);
         else
-            GatherParts(copy, slot, whole, intoGuest: false);
+            GatherParts(copy, slot, whole, intoGuest);
     }
 
+    // Parts of pages, or several pieces of memory: few requests, or such whose data costs far more than this.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void GatherParts(GrantCopySegment* copy, RequestSlot* slot, bool whole, bool intoGuest)
     {
